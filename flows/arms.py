@@ -24,8 +24,8 @@ from pipeline.evaluate.answers.retrieval import retrieve
 from pipeline.evaluate.measures.grounding import source_texts
 from pipeline.evaluate.results import Claim, Foresight, Looks
 from pipeline.evaluate.stages import ANSWER, LARGER, SEED_LOSSES, TEST_SET
-from pipeline.evaluate.statistics import claim, looks, power
-from pipeline.evaluate.test_set import selection, slices
+from pipeline.evaluate.statistics import power
+from pipeline.evaluate.test_set import answer_limit, label_rows, nearest_examples
 from pipeline.pairs.assignment import unit_of
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher
@@ -77,13 +77,13 @@ def which_look(run: Run, frozen: Dataset, model: Dataset | None = None) -> Looks
     pairs = run.store.read(frozen, Examples)["pair_id"].to_list()
     content = model.content if model else ""
     rows = read_rows(path, say_once)
-    number = looks.earlier(rows, frozen.content, pairs, content)
+    number = power.earlier(rows, frozen.content, pairs, content)
     known = (frozen.content, content)
     if model and known not in {(row.get("test_set"), row.get("model")) for row in rows}:
         row = {"at": now(), "run": run.folder.name, "test_set": frozen.content}
         append(path, [row | {"rows": frozen.rows, "pairs": pairs, "model": content}])
     ways = 2 if "challenger_retrieval" in settings.arms else 1
-    return looks.looks(number + 1, settings.confidence, ways)
+    return power.looks(number + 1, settings.confidence, ways)
 
 
 def prepare_test_set(run: Run, base: BaseModel, corpus: Corpus, data: TrainingData) -> TestSet:
@@ -99,16 +99,16 @@ def prepare_test_set(run: Run, base: BaseModel, corpus: Corpus, data: TrainingDa
     )
     asked = run.store.read(frozen, Examples)
     chunks = run.store.read(corpus.chunks, Chunks)
-    shots = selection.nearest_examples(examples, settings.few_shot)
+    shots = nearest_examples(examples, settings.few_shot)
     retrieves = set(RETRIEVING) & set(settings.arms)
     return TestSet(
         frozen=frozen,
         shots={pair: shots[pair] for pair in asked["pair_id"]},
         passages=retrieve(asked, chunks, settings.retrieved_chunks) if retrieves else {},
         sources=source_texts(asked, run.store.read(data.pairs, SettledPairs), chunks),
-        labels=slices.label_rows(asked, run.store.read(corpus.documents, UniqueDocuments)),
+        labels=label_rows(asked, run.store.read(corpus.documents, UniqueDocuments)),
         unit=unit_of(examples),
-        answer_tokens=selection.answer_limit(asked, token_counter(base.path), settings),
+        answer_tokens=answer_limit(asked, token_counter(base.path), settings),
     )
 
 
@@ -192,7 +192,7 @@ def claim_gain(
         after[seed] = _losses(run, seed, data, test, loaded)
     changes = {seed: (losses - before["loss"]).to_numpy() for seed, losses in after.items()}
     clusters, lengths = before["cluster_id"].to_list(), before["response_tokens"].to_numpy()
-    return claim.claim(changes, clusters, lengths, run.settings.evaluate.confidence)
+    return power.claim(changes, clusters, lengths, run.settings.evaluate.confidence)
 
 
 def _losses(

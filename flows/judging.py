@@ -24,11 +24,10 @@ from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.evaluate.gate import advice, checks
 from pipeline.evaluate.gate.gate import Judged, decide
-from pipeline.evaluate.judged import Pairwise
 from pipeline.evaluate.measures import own, pairwise
 from pipeline.evaluate.measures.grounding import Taught, taught
-from pipeline.evaluate.measures.llm_judge import PROMPT_VERSION
-from pipeline.evaluate.results import Cost, Evaluation, Looks, Verdict
+from pipeline.evaluate.measures.llm_judge import PROMPT_VERSION, asked_of
+from pipeline.evaluate.results import Cost, Evaluation, Looks, Pairwise, Verdict
 from pipeline.evaluate.stages import COMPARED, GATE, PAIRWISE
 from pipeline.evaluate.summary import summarise
 from pipeline.pairs.kinds.brief import brief_in_words
@@ -88,10 +87,7 @@ def _said(run: Run, answers: Mapping[str, Dataset]) -> "DataFrame[Answers]":
 def _summary(run: Run, test: TestSet, answers: Mapping[str, Dataset], looks: Looks) -> Evaluation:
     settings = run.settings.evaluate
     metrics = {name: own.load_metric(name) for name in settings.metrics}
-    known = {}
-    for row in run.store.read(test.frozen, Examples).iter_rows(named=True):
-        question, answer = (turn["content"] for turn in row["messages"][-2:])
-        known[row["pair_id"]] = own.Known(answer, question, test.sources.get(row["pair_id"], ""))
+    known = asked_of(run.store.read(test.frozen, Examples), test.sources)
     rows = own.with_own_metrics(_said(run, answers), metrics, known)
     return summarise(rows, settings, test.labels, test.unit, looks)
 

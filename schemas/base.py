@@ -50,8 +50,7 @@ class Table(pa.DataFrameModel):
         return {name: column.dtype.type for name, column in cls.to_schema().columns.items()}
 
 
-TURNS = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
-"""Messages of a conversation."""
+TURNS = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))  # messages of a conversation
 
 ID = r"^[0-9a-f]{16}$"
 """A content hash shortened to 16 hex digits: 64 bits, a collision among 10^6 rows has p = 3e-8."""
@@ -60,11 +59,9 @@ ID = r"^[0-9a-f]{16}$"
 class Drops(Table):
     """Why a row went: ``value`` was measured, ``threshold`` was asked for."""
 
-    id: str = pa.Field()
+    id: str
     reason: str = pa.Field(str_matches=r"^[a-z][a-z0-9_]*$")
     value: float = pa.Field(nullable=True)
     threshold: float = pa.Field(nullable=True)
-    related_id: str = pa.Field(nullable=True)
-    """The row it lost against (the survivor of its cluster, the pair it repeats)."""
-    excerpt: str = pa.Field()
-    """The first characters of the row or the error, for the report."""
+    related_id: str = pa.Field(nullable=True)  # what it lost against: its cluster's survivor, say
+    excerpt: str  # the first characters of the row or the error, for the report

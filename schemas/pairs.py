@@ -14,13 +14,11 @@ class GoldRows(Table):
     """A question with an answer that an expert wrote, and what of the corpus answers it."""
 
     pair_id: str = pa.Field(str_matches=ID, unique=True)
-    question: str = pa.Field()
-    input: str = pa.Field()
-    answer: str = pa.Field()
-    doc_id: str = pa.Field()
-    """Empty: no document was named, and none was found."""
-    chunk_id: str = pa.Field()
-    """The chunk of the document with most of its words; empty when none has any."""
+    question: str
+    input: str
+    answer: str
+    doc_id: str  # empty: no document was named, and none was found
+    chunk_id: str  # the chunk of the document with most of its words; empty when none has any
 
 
 class Splits(Table, version=3):
@@ -31,14 +29,10 @@ class Splits(Table, version=3):
 
         unique: ClassVar = ["doc_id", "chunk_id"]
 
-    doc_id: str = pa.Field()
-    """Empty: a gold row without a document."""
-    chunk_id: str = pa.Field()
-    """Empty: the document as a whole; of a gold row without a document its ``pair_id``."""
-    unit_id: str = pa.Field(str_matches=ID)
-    """Of the document or section, the same in each run."""
-    cluster_id: str = pa.Field(str_matches=ID)
-    """Of the family of documents or sections that share content."""
+    doc_id: str  # empty: a gold row without a document
+    chunk_id: str  # empty: the whole document; of a gold row without a document its ``pair_id``
+    unit_id: str = pa.Field(str_matches=ID)  # of the document or section, the same in each run
+    cluster_id: str = pa.Field(str_matches=ID)  # of the family that shares content
     split: str = pa.Field(isin=SPLITS)
 
     @classmethod
@@ -59,41 +53,31 @@ class SeedTasks(Table):
     """A task written by a person to start self-instruct from."""
 
     seed_task_id: str = pa.Field(unique=True)
-    name: str = pa.Field()
+    name: str
     instruction: str = pa.Field(str_length={"min_value": 3})
-    input: str = pa.Field()
+    input: str
     output: str = pa.Field(str_length={"min_value": 1})
-    is_classification: bool = pa.Field()
+    is_classification: bool
 
 
 class Pairs(Table, version=2):
     """An instruction with its response and where it came from."""
 
-    pair_id: str = pa.Field(str_matches=ID, unique=True)
-    """Hash of instruction, input, response, document and origin."""
-    instruction: str = pa.Field()
-    input: str = pa.Field()
-    response: str = pa.Field()
-    evidence: str = pa.Field()
-    """The sentence of the chunk that the response rests on; empty when there is none."""
-    chunk_id: str = pa.Field()
-    """Empty for self-instruct and gold pairs."""
-    doc_id: str = pa.Field()
-    """Empty for self-instruct pairs."""
-    seed_task_id: str = pa.Field()
-    """The seed tasks shown in the prompt, joined by spaces; empty for the other origins."""
-    generator: str = pa.Field()
-    """Name of the teacher, or of the file for gold pairs."""
-    prompt_version: str = pa.Field()
+    pair_id: str = pa.Field(str_matches=ID, unique=True)  # hash of its content, document, origin
+    instruction: str
+    input: str
+    response: str
+    evidence: str  # the sentence of the chunk that the response rests on; empty when there is none
+    chunk_id: str  # empty for self-instruct and gold pairs
+    doc_id: str  # empty for self-instruct pairs
+    seed_task_id: str  # those in the prompt, joined by spaces; empty for the other origins
+    generator: str  # name of the teacher, or of the file for gold pairs
+    prompt_version: str
     origin: str = pa.Field(isin=ORIGINS)
-    kind: str = pa.Field(isin=["", *KINDS])
-    """Kind of task; empty for what a person wrote."""
-    history: TURNS = pa.Field()  # type: ignore[valid-type]
-    """Turns of the conversation before the instruction; mostly none."""
-    other_chunk_id: str = pa.Field()
-    """A second chunk that the response rests on; mostly empty."""
-    score: float = pa.Field(nullable=True)
-    """Nats a token by which the question makes the response likelier; null when not measured."""
+    kind: str = pa.Field(isin=["", *KINDS])  # kind of task; empty for what a person wrote
+    history: TURNS  # type: ignore[valid-type]  # turns before the instruction; mostly none
+    other_chunk_id: str  # a second chunk that the response rests on; mostly empty
+    score: float = pa.Field(nullable=True)  # nats a token that the question adds to the response
 
     @classmethod
     def upgrade(cls, frame: pl.DataFrame, version: int) -> pl.DataFrame | None:
@@ -112,8 +96,7 @@ class ScreenedPairs(Pairs):
     """A pair that passed every screen, with the split of its document."""
 
     split: str = pa.Field(isin=SPLITS)
-    cluster_id: str = pa.Field()
-    """Cluster of its document; a self-instruct pair is a cluster of its own (its pair_id)."""
+    cluster_id: str  # of its document; a self-instruct pair is a cluster of its own
 
 
 STATUSES = ["gold", "accepted", "edited", "unreviewed"]
@@ -123,10 +106,8 @@ class SettledPairs(ScreenedPairs, version=3):
     """A pair that may be used, and on whose word."""
 
     status: str = pa.Field(isin=STATUSES)
-    original_instruction: str = pa.Field(nullable=True)
-    """What the teacher asked, when a reviewer edited the question."""
-    original_response: str = pa.Field(nullable=True)
-    """What the teacher wrote, when a reviewer edited the response."""
+    original_instruction: str = pa.Field(nullable=True)  # the teacher's, when it was edited
+    original_response: str = pa.Field(nullable=True)  # the teacher's, when it was edited
     reviewer: str = pa.Field(nullable=True)
 
     @classmethod
@@ -142,13 +123,12 @@ class Examples(Table):
     """A training or test row: chat messages that end with the response."""
 
     pair_id: str = pa.Field(str_matches=ID, unique=True)
-    doc_id: str = pa.Field()
-    cluster_id: str = pa.Field()
+    doc_id: str
+    cluster_id: str
     split: str = pa.Field(isin=SPLITS)
-    origin: str = pa.Field(isin=[*ORIGINS, "replay"])
-    """``replay``: written by the base model itself, against forgetting; train alone."""
+    origin: str = pa.Field(isin=[*ORIGINS, "replay"])  # replay: by the base model; train alone
     status: str = pa.Field(isin=STATUSES)
-    messages: TURNS = pa.Field()  # type: ignore[valid-type]
+    messages: TURNS  # type: ignore[valid-type]
 
 
 VERDICTS = ["accept", "edit", "reject", "skip"]
@@ -163,18 +143,13 @@ class Reviews(Table, version=2):
 
     pair_id: str = pa.Field(str_matches=ID)
     verdict: str = pa.Field(isin=VERDICTS)
-    edited_instruction: str = pa.Field(nullable=True)
-    """The question as the reviewer wants it; with ``edit`` only, null when it stays."""
-    edited_response: str = pa.Field(nullable=True)
-    """The response as the reviewer wants it; with ``edit`` only, null when it stays."""
-    flags: pl.List(pl.String) = pa.Field()  # type: ignore[valid-type]
-    """What is wrong; at least one of FLAGS with ``reject``."""
-    note: str = pa.Field()
+    edited_instruction: str = pa.Field(nullable=True)  # with ``edit`` only; null when it stays
+    edited_response: str = pa.Field(nullable=True)  # with ``edit`` only; null when it stays
+    flags: pl.List(pl.String)  # type: ignore[valid-type]  # of FLAGS; one or more with ``reject``
+    note: str
     reviewer: str = pa.Field(str_length={"min_value": 1})
-    seconds: float = pa.Field(nullable=True)
-    """That the reviewer had the pair before them; null where nobody measured."""
-    decided_at: str = pa.Field()
-    """UTC, ISO 8601."""
+    seconds: float = pa.Field(nullable=True)  # in front of the reviewer; null where not measured
+    decided_at: str  # UTC, ISO 8601
 
     @classmethod
     def upgrade(cls, frame: pl.DataFrame, version: int) -> pl.DataFrame:

@@ -34,7 +34,7 @@ from pipeline.core.memory import bounded
 from pipeline.core.outcome import Outcome
 from pipeline.core.progress import listening
 from pipeline.core.registry import Registry
-from pipeline.core.stage import Given, Section, Stage
+from pipeline.core.stage import Given, Stage
 from pipeline.core.store import Dataset, Filled, Store
 from pipeline.settings import Settings
 
@@ -85,7 +85,7 @@ class Run:
 
     def __call__(
         self, stage: Stage, inputs: Mapping[str, Dataset] | None = None, *,
-        settings: Section | None = None, also: Mapping[str, Any] | None = None,
+        settings: Any = None, also: Mapping[str, Any] | None = None,
         parents: Mapping[str, Dataset] | None = None,
         **arguments: Dataset | Given | str | None,
     ) -> Dataset:  # fmt: skip

@@ -10,10 +10,10 @@ from typing import Any
 from pipeline.core.cache import digest
 from pipeline.core.errors import CorruptDataset, MissingDataset
 from pipeline.core.journal import now
-from pipeline.core.manifest import fingerprint
+from pipeline.core.manifest import Recipe, fingerprint
 from pipeline.core.registry import Registry
 from pipeline.core.stage import Stage
-from pipeline.core.store import Dataset, Recipe, Store
+from pipeline.core.store import Dataset, Store
 from schemas.evaluation import ARMS
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "polars", "datasketch", "prefect")

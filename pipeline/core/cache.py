@@ -1,8 +1,4 @@
-"""Costly results kept for good, one small JSON file each, named by the hash of its key.
-
-Used for raw model replies and for the parsed text of files. A file is written to a temporary
-sibling and renamed, so a killed process leaves either the whole entry or none.
-"""
+"""Costly results kept for good (replies, texts of files): a JSON file each, named by a hash."""
 
 import hashlib
 import json
@@ -35,19 +31,15 @@ def user_cache() -> Path:
 
 
 def program_cache() -> Path:
-    """Return the cache folder for compiled kernels and unpacked models.
-
-    Beside its modules, as Python does it, or where those are not writable in the user's cache.
-    """
+    """Return the cache folder for compiled kernels: beside the modules, else the user's."""
     here = Path(__file__).parent
     return here / "__pycache__" / "tuneloop" if os.access(here, os.W_OK) else user_cache()
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o666) -> None:
-    """Write a file through a temporary sibling, fsync and rename; ``mode``: less the umask.
+    """Write a file through a temporary sibling and rename: whole or not at all.
 
-    Without ``durable`` no fsync: a kill leaves the file whole or absent all the same, a power cut
-    may leave it empty.
+    Without ``durable`` there is no fsync: a power cut may leave it empty. ``mode``: less the umask.
     """
     temporary = path.with_name(f".{path.name}.{threading.get_ident()}.{os.getpid()}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,10 +78,7 @@ class Entry:
             return None
 
     def put(self, value: Any, *, durable: bool = True) -> None:
-        """Store a value with its key, so that a person can read what was asked.
-
-        ``durable``: on the disk before this returns (3 ms on a busy one): a power cut spares it.
-        """
+        """Store a value with its key, for people to read; ``durable`` costs 3 ms on a busy disk."""
         data = json.dumps({"key": dict(self.key), "value": value}, ensure_ascii=False)
         write_atomically(self.path, data.encode("utf-8", "surrogatepass"), durable=durable)
 
@@ -103,11 +92,3 @@ class Cache:
     def entry(self, key: Mapping[str, Any]) -> Entry:
         """Return the entry of a key: for several uses of it, since the key is hashed here."""
         return Entry(self.root, key)
-
-    def get(self, key: Mapping[str, Any]) -> Any | None:
-        """Return the value of a key, or None."""
-        return self.entry(key).get()
-
-    def put(self, key: Mapping[str, Any], value: Any) -> None:
-        """Store a value under its key, on the disk before this returns."""
-        self.entry(key).put(value)

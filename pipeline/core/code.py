@@ -19,10 +19,9 @@ of every fingerprint, so the code that reads them is here as well."""
 
 
 def code_digests(modules: Iterable[str]) -> dict[str, str]:
-    """Return a 12-digit digest of each module, and of each module of ours that these import.
+    """Return a 12-digit digest of each module and of those of ours that it imports, by dotted name.
 
-    By dotted name, sorted. :data:`NEUTRAL` modules and what only they import are left out, and so
-    are imports for type checkers.
+    :data:`NEUTRAL` modules and what only they, or type checkers, import are left out.
     """
     digests: dict[str, str] = {}
     waiting = list(modules)

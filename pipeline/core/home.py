@@ -37,10 +37,7 @@ class Home:
         return cls(Store(home / "store"), Registry(home / "refs"))
 
     def dataset(self, name: str) -> Dataset:
-        """Return a dataset by ``name`` (the latest one) or ``name/fingerprint``.
-
-        A MissingDataset lists those there are.
-        """
+        """Return the latest dataset of a name, or ``name/fingerprint``, or raise MissingDataset."""
         kind, _, key = name.partition("/")
         if key:
             found = self._starting(kind, key)
@@ -55,10 +52,7 @@ class Home:
         return found
 
     def model(self, name: str) -> Dataset:
-        """Return a model by ``champion``, ``challenger``, or a fingerprint or its first digits.
-
-        An InputError lists those there are where it is none, or several begin so.
-        """
+        """Return ``champion``, ``challenger`` or the model that begins so, or raise InputError."""
         if name in ("champion", "challenger"):
             found = self.registry.dataset(f"model/{name}", self.store)
         else:
@@ -72,10 +66,9 @@ class Home:
         return found
 
     def _starting(self, kind: str, key: str) -> Dataset | None:
-        """Return the dataset of a kind whose fingerprint begins so; None of none or several."""
         pattern = f"{kind}/{key}*/{MANIFEST}"  # one that begins with a slash is refused
         keys = [path.parent.name for path in self.store.root.glob(pattern)]
-        return self.store.find(kind, keys[0]) if key and len(keys) == 1 else None
+        return self.store.find(kind, keys[0]) if key and len(keys) == 1 else None  # none of several
 
     def _names(self) -> list[str]:
         return sorted(path.name for path in (self.registry.root / "dataset").glob("*"))

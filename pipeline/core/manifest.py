@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -58,23 +59,28 @@ class Facts(Record):
     seconds: float
 
 
-class Manifest(Record):
-    """Written last into a dataset's folder: without it the dataset is not there."""
+class Recipe(Record):
+    """How a dataset was made; everything of its manifest that the stage's result does not say."""
 
     dataset: str
     fingerprint: str
-    """Hash of the recipe: stage, version, settings, content of the inputs."""
-    content: str
-    """Hash of the rows (or files), whatever wrote them."""
+    """Hash of stage, version, settings, content of the inputs."""
     stage_version: int
-    facts: Facts
-    files: tuple[FileEntry, ...]
     inputs: dict[str, str]
     """Input name -> ``dataset/fingerprint``, or a bare digest for what is not a dataset."""
     settings: dict[str, Any]
     code: dict[str, Any]
     libraries: dict[str, str]
     created_at: str
+
+
+class Manifest(Recipe):
+    """Written last into a dataset's folder: without it the dataset is not there."""
+
+    content: str
+    """Hash of the rows (or files), whatever wrote them."""
+    facts: Facts
+    files: tuple[FileEntry, ...]
 
     def __str__(self) -> str:
         return f"{self.dataset}/{self.fingerprint}"
@@ -93,26 +99,22 @@ def content_digest(frame: pl.DataFrame) -> str:
     is the sha256 of the sorted lines as canonical JSON, of which few are in memory at once.
     """
     ordered = frame.select(sorted(frame.columns))
-    starts = pl.concat([pl.Series([], dtype=pl.String), *map(_starts, _lines(ordered))])
+    starts = pl.concat(
+        pl.Series([line[:PREFIX] for line in lines], dtype=pl.String)
+        for lines in chain([[]], _batches(ordered))  # a Series at least
+    )
     if starts.is_duplicated().any() or len(starts) != frame.height:  # U+2028 makes two lines
-        parts = iter([sorted(line for lines in _lines(ordered) for line in lines)])
+        lines: Iterable[str] = sorted(chain.from_iterable(_batches(ordered)))
     else:
-        parts = _lines(ordered[starts.arg_sort()])
+        lines = chain.from_iterable(_batches(ordered[starts.arg_sort()]))
     found = hashlib.sha256(b"[")
-    separator = b""
-    for lines in parts:
-        for line in lines:
-            found.update(separator + canonical_json(line).encode())
-            separator = b","
+    for number, line in enumerate(lines):
+        found.update((("," if number else "") + canonical_json(line)).encode())
     found.update(b"]")
     return found.hexdigest()
 
 
-def _lines(frame: pl.DataFrame) -> Iterator[list[str]]:
+def _batches(frame: pl.DataFrame) -> Iterator[list[str]]:
     for begin in range(0, frame.height, BATCH):
         yield frame[begin : begin + BATCH].write_ndjson().splitlines()
         let_go()
-
-
-def _starts(lines: list[str]) -> pl.Series:
-    return pl.Series([line[:PREFIX] for line in lines], dtype=pl.String)

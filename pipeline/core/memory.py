@@ -1,7 +1,7 @@
 """Memory of the process that collects: what is larger than its share lies in a mapped file.
 
-A table keeps its texts in an Arrow file without a name, which goes with the process. What was read
-of it is the system's to take back at any time, and :func:`let_go` gives it back.
+The file has no name and goes with the process. What was read of it is the system's to take back at
+any time, and :func:`let_go` gives it back.
 """
 
 import mmap
@@ -48,10 +48,7 @@ def bounded(megabytes: float, folder: Path | None = None) -> Iterator[None]:
 
 
 def joined(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Join the rows of frames of one schema, one at least.
-
-    A joined frame that is larger than its part of the memory (:data:`TABLE`) lies in a file.
-    """
+    """Join frames of one schema, one at least; a large one (:data:`TABLE`) lies in a file."""
     left = iter(frames)
     held: list[pl.DataFrame] = []
     size = 0.0

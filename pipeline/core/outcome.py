@@ -29,11 +29,7 @@ class Drop(NamedTuple):
 
 
 def table(schema: type[S], rows: Iterable[Mapping[str, Any]]) -> DataFrame[S]:
-    """Build a table of a schema from row mappings; unknown or missing keys show at the border.
-
-    Rows that are made one after the other are let go by the batch: as Python has them, they take
-    several times the memory. Many of them lie in a file (:mod:`pipeline.core.memory`).
-    """
+    """Build a table of a schema from row mappings, batch by batch: Python's rows are large."""
     return cast("DataFrame[S]", joined(_batches(schema, iter(rows))))
 
 
@@ -49,8 +45,7 @@ class Rows(Sequence[dict[str, Any]]):
     """Rows of a frame as mappings, each made when it is asked for."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
-        self._columns = {name: frame[name] for name in frame.columns}
-        self._height = frame.height
+        self._columns, self._height = frame.to_dict(), frame.height
 
     def __len__(self) -> int:
         return self._height
@@ -76,9 +71,8 @@ def ledger(frame: pl.DataFrame) -> DataFrame[Drops]:
 class Outcome(Generic[S]):
     """What a stage returns.
 
-    ``rows_in`` counts what came in, in the stage's unit; ``rows_kept`` counts how many of
-    those survive. It is the height of ``kept`` unless one row becomes several (a document
-    becomes chunks). ``rows_in == rows_kept + dropped`` or the stage fails.
+    ``rows_in`` counts what came in, in the stage's unit, and ``rows_kept`` what of it survives: the
+    height of ``kept`` unless a row becomes several. ``rows_in == rows_kept + dropped`` or it fails.
     """
 
     kept: DataFrame[S]

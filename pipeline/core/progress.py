@@ -1,31 +1,26 @@
-"""Progress of long work, told to whoever listens.
-
-Stages call :func:`track`, :func:`advance` or :func:`announce`; the flow that runs a stage
-installs listeners with :func:`listening`. Without one, nothing happens.
-"""
+"""Progress of long work, told to whoever listens (:func:`listening`); else nothing happens."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
-Listener = Callable[[int, int, str], None]
-"""Called with (done, total, unit); ``total`` 0 means unknown."""
+Listener = Callable[[int, int, str], None]  # of done, total (0: unknown) and unit
+Reader = Callable[[str], None]
 
 T = TypeVar("T")
-_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
-_reader: ContextVar[Callable[[str], None] | None] = ContextVar("reader", default=None)
+_ears: ContextVar[tuple[Listener | None, Reader | None]] = ContextVar("ears", default=(None, None))
 
 
 def advance(done: int, total: int, unit: str) -> None:
     """Tell the listener that ``done`` of ``total`` units are finished."""
-    if listener := _listener.get():
+    if listener := _ears.get()[0]:
         listener(done, total, unit)
 
 
 def announce(line: str) -> None:
     """Tell whoever listens what is about to happen, on one line."""
-    if reader := _reader.get():
+    if reader := _ears.get()[1]:
         reader(line)
 
 
@@ -38,11 +33,10 @@ def track(items: Sequence[T], unit: str) -> Iterator[T]:
 
 
 @contextmanager
-def listening(listener: Listener, reader: Callable[[str], None] | None = None) -> Iterator[None]:
+def listening(listener: Listener, reader: Reader | None = None) -> Iterator[None]:
     """Install a listener, and a reader of lines, for the stages called inside the block."""
-    tokens = _listener.set(listener), _reader.set(reader)
+    token = _ears.set((listener, reader))
     try:
         yield
     finally:
-        _listener.reset(tokens[0])
-        _reader.reset(tokens[1])
+        _ears.reset(token)

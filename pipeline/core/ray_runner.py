@@ -1,7 +1,7 @@
 """The nodes of a Ray cluster as a runner (:mod:`pipeline.core.runner`).
 
-Ray schedules the tasks and repeats those of a node that was lost. A task with items keeps one
-worker process with limits beside it, as this machine would: a crash costs one item there as well.
+Ray repeats the tasks of a node that was lost. A task with items keeps one worker process with
+limits beside it: a crash costs one item there as well.
 """
 
 import logging
@@ -34,11 +34,7 @@ _kept = ExitStack()  # in a process of Ray: keeps its worker process from one ta
 
 @contextmanager
 def ray_cluster(address: str) -> Iterator["RayRunner"]:
-    """Connect to a running Ray cluster for the block, or raise InputError.
-
-    The nodes need the same program in the same version and, for files, a way to where they lie;
-    what they write comes back here through Ray's object store.
-    """
+    """Connect to a running Ray cluster of the same program for the block, or raise InputError."""
     # Before the import: Ray would report its usage to its makers.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
@@ -149,7 +145,6 @@ def _call(program: str, function: Callable[..., Value], *arguments: Any) -> Valu
 
 
 def _work_on(program: str, function: bytes, blobs: Sequence[bytes], limits: Limits) -> list[Any]:
-    """Work on items on a node, in the worker process that this process of Ray keeps."""
     _require(program)
     if not workers_are_kept():
         _kept.enter_context(keeping_workers())

@@ -1,8 +1,4 @@
-"""Refs: tiny files that name the current dataset or model, swapped atomically, with a log.
-
-``refs/model/champion`` is one; ``refs/refs.log`` has one JSON line a change: who points where since
-when, and why.
-"""
+"""Refs: tiny files that name the current dataset or model, swapped atomically, with a log."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +40,6 @@ class Registry:
     """Reads and moves refs."""
 
     def __init__(self, root: Path, say: Callable[[str], None] = lambda text: None) -> None:
-        """Take the folder of the refs, and who is told of lines of the log that are torn."""
         self.root = root
         self._say = say
 
@@ -94,10 +89,7 @@ class Registry:
         return any(row.get("ref") == ref and row.get("fingerprint") == fingerprint for row in rows)
 
     def dataset(self, ref: str, store: Store) -> Dataset | None:
-        """Return the dataset that a ref points to, or None when the ref was never set.
-
-        A MissingDataset says what to do when it is not in the store any more.
-        """
+        """Return the dataset that a ref points to, or None; a MissingDataset says what to do."""
         entry = self.get(ref)
         if entry is None:
             return None

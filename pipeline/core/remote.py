@@ -17,8 +17,7 @@ from pipeline.core.errors import InputError, TuneloopError
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 
-_SECRET = re.compile(r"//[^/@]*:[^/@]*@|[?#]")
-"""A user's name with a password, or a query, which may hold a signature."""
+_SECRET = re.compile(r"//[^/@]*:[^/@]*@|[?#]")  # a password, or a query, which may hold a signature
 
 DRIVERS = {
     "s3": ("'tuneloop[s3]'", "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL"),
@@ -31,10 +30,7 @@ HOMES = "homes"
 
 
 def mirror_of(address: str) -> Path:
-    """Return the folder that mirrors a home in a store: in ``TUNELOOP_CACHE``, or the user's cache.
-
-    It is named by the address.
-    """
+    """Return the folder that mirrors a home: in ``TUNELOOP_CACHE``, or the user's cache."""
     cache = Path(os.environ.get("TUNELOOP_CACHE") or user_cache())
     return cache.absolute() / HOMES / quote(address.rstrip("/"), safe="")
 
@@ -80,10 +76,7 @@ def open_store(address: str) -> tuple[Any, str]:
 
 @contextmanager
 def told(address: str, what: str) -> Iterator[None]:
-    """Turn what a driver raises in the block into an error that a user can act on.
-
-    ``what`` is done at the address, such as "list".
-    """
+    """Turn what a driver raises in the block into an InputError; ``what`` is done, say "list"."""
     scheme, _, _ = address.partition("://")
     _, variables = DRIVERS.get(scheme, ("", "what its driver reads"))
     try:

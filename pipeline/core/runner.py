@@ -1,8 +1,7 @@
 """Who does the work: this process, worker processes of it, or the nodes of a Ray cluster.
 
-The result is the same, to the byte: answers come in the order of what was asked, and no function
-that a runner calls looks at anything but its arguments. All runners have what :class:`Inline` has;
-``near`` tells whether what it calls sees the disk of this machine.
+The result is the same, to the byte. All runners have what :class:`Inline` has; ``near`` tells
+whether what it calls sees the disk of this machine.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,10 +38,7 @@ class Inline:
     def guarded(
         self, function: Callable[[Item], Value], items: Sequence[Item], limits: Limits
     ) -> Iterator[Done[Value] | Failed]:
-        """Yield one answer an item, in order; an item that raises or meets a limit costs itself.
-
-        See :func:`pipeline.core.workers.map_in_processes` for functions and items.
-        """
+        """Yield an answer an item, in order; see :func:`pipeline.core.workers.map_in_processes`."""
         for item in items:
             try:
                 answer = function(item)
@@ -58,7 +54,6 @@ class Processes:
     near = True
 
     def __init__(self, workers: int = 0) -> None:
-        """Take the number of processes; 0: one for each core that may be used."""
         self.workers = workers
 
     def each(
@@ -86,11 +81,7 @@ LOCAL = Processes()  # the runner of who asks for none
 def open_runner(
     runner: Literal["inline", "processes", "ray"], workers: int, ray_address: str
 ) -> Iterator[Runner]:
-    """Open the runner that the section ``compute`` of the settings asks for.
-
-    Raises:
-        InputError: Ray is not installed, or no cluster answers at its address.
-    """
+    """Open the runner that section ``compute`` asks for; InputError where no Ray is."""
     if runner == "ray":
         with ray_cluster(ray_address) as cluster:
             yield cluster

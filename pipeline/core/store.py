@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import TypeVar, cast
 
 import polars as pl
 from filelock import FileLock
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from pipeline.core.cache import digest, write_atomically
 from pipeline.core.errors import CorruptDataset, MissingDataset, SchemaMismatch
-from pipeline.core.manifest import Facts, FileEntry, Manifest, content_digest
+from pipeline.core.manifest import Facts, FileEntry, Manifest, Recipe, content_digest
 from pipeline.core.memory import joined, let_go
 from pipeline.core.outcome import Outcome
 from pipeline.core.validation import quarantine, validate
@@ -53,19 +53,6 @@ class Dataset:
         return f"{self.name}/{self.fingerprint}"
 
 
-class Recipe(NamedTuple):
-    """How a dataset was made; everything of its manifest that the stage's result does not say."""
-
-    dataset: str
-    fingerprint: str
-    stage_version: int
-    settings: dict[str, Any]
-    inputs: dict[str, str]
-    code: dict[str, Any]
-    libraries: dict[str, str]
-    created_at: str
-
-
 @dataclass(frozen=True, slots=True)
 class Filled:
     """What was written into a folder dataset."""
@@ -73,12 +60,11 @@ class Filled:
     identity: tuple[str, ...]  # files that make its content; timings and logs do not
     rows: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
-    reasons: dict[str, int] = field(default_factory=dict)
-    """Rows that came in and were left out, by reason."""
+    reasons: dict[str, int] = field(default_factory=dict)  # rows that came in and were left out
 
 
-_Content = Callable[[tuple[FileEntry, ...]], str]
-"""Returns the digest of a dataset's content; of a folder it is made from its files."""
+_Fill = Callable[[Path], tuple[Facts, str | tuple[str, ...]]]
+"""Writes the files; returns the digest of the content, or the files that it is made from."""
 
 
 class Store:
@@ -148,10 +134,7 @@ class Store:
     def write(
         self, recipe: Recipe, schema: type[S], outcome: Outcome[S], budget: float, seconds: float
     ) -> Dataset:
-        """Validate an outcome, quarantine bad rows within the budget, and store it.
-
-        A SchemaMismatch is raised where that fails or the counts of the ledger do not balance.
-        """
+        """Validate an outcome, quarantine bad rows within the budget, or raise SchemaMismatch."""
         if not outcome.balances:
             raise SchemaMismatch(
                 f"{recipe.dataset}: {outcome.rows_in} rows in, {outcome.rows_kept} kept and "
@@ -165,7 +148,7 @@ class Store:
             for name, (extra, frame) in outcome.tables.items()
         }
 
-        def fill(folder: Path) -> tuple[Facts, _Content]:
+        def fill(folder: Path) -> tuple[Facts, str]:
             frames: dict[str, pl.DataFrame] = {PART: outcome.kept, DROPPED: dropped}
             frames |= {f"{name}.parquet": frame for name, frame in extras.items()}
             for name, frame in frames.items():
@@ -183,32 +166,31 @@ class Store:
                 metrics=outcome.metrics,
                 seconds=round(seconds, 3),
             )
-            return facts, lambda _: content_digest(outcome.kept)
+            return facts, content_digest(outcome.kept)
 
         return self._finish(recipe, fill)
 
     def write_folder(self, recipe: Recipe, fill: Callable[[Path], Filled]) -> Dataset:
         """Store a folder of files, such as a model; ``fill`` writes them and says what counts."""
 
-        def fill_and_note(folder: Path) -> tuple[Facts, _Content]:
+        def fill_and_note(folder: Path) -> tuple[Facts, tuple[str, ...]]:
             started = time.monotonic()
             filled = fill(folder)
+            dropped = sum(filled.reasons.values())
             facts = Facts(
                 rows=filled.rows,
-                rows_in=filled.rows + sum(filled.reasons.values()),
+                rows_in=filled.rows + dropped,
                 rows_kept=filled.rows,
-                rows_dropped=sum(filled.reasons.values()),
+                rows_dropped=dropped,
                 reasons=filled.reasons,
                 metrics=filled.metrics,
                 seconds=round(time.monotonic() - started, 3),
             )
-            return facts, lambda files: digest(
-                [[file.name, file.sha256] for file in files if file.name in filled.identity]
-            )
+            return facts, filled.identity
 
         return self._finish(recipe, fill_and_note)
 
-    def _finish(self, recipe: Recipe, fill: Callable[[Path], tuple[Facts, _Content]]) -> Dataset:
+    def _finish(self, recipe: Recipe, fill: _Fill) -> Dataset:
         final = self.folder(recipe.dataset, recipe.fingerprint)
         final.parent.mkdir(parents=True, exist_ok=True)
         lock = self.root / LOCKS / f"{recipe.dataset}-{recipe.fingerprint}"
@@ -218,9 +200,7 @@ class Store:
             made = self.find(recipe.dataset, recipe.fingerprint)  # by another flow, meanwhile
             return made or self._write_once(recipe, final, fill)
 
-    def _write_once(
-        self, recipe: Recipe, final: Path, fill: Callable[[Path], tuple[Facts, _Content]]
-    ) -> Dataset:
+    def _write_once(self, recipe: Recipe, final: Path, fill: _Fill) -> Dataset:
         for left_over in final.parent.glob(f".{recipe.fingerprint}.*.tmp"):
             shutil.rmtree(left_over)  # of a killed run: the lock says that nobody writes it
         temporary = final.with_name(f".{recipe.fingerprint}.{os.getpid()}.tmp")
@@ -229,9 +209,11 @@ class Store:
             facts, content = fill(temporary)
             paths = sorted(path for path in temporary.rglob("*") if path.is_file())
             files = tuple(FileEntry.of(temporary, path) for path in paths)
-            manifest = Manifest(
-                **recipe._asdict(), content=content(files), facts=facts, files=files
-            )
+            if not isinstance(content, str):
+                content = digest(
+                    [[file.name, file.sha256] for file in files if file.name in content]
+                )
+            manifest = Manifest(**recipe.model_dump(), content=content, facts=facts, files=files)
             write_atomically(temporary / MANIFEST, manifest.model_dump_json(indent=1).encode())
             if final.exists():  # what is left of a folder whose manifest was deleted by hand
                 shutil.rmtree(final)
@@ -241,10 +223,7 @@ class Store:
         return Dataset.of(manifest)
 
     def parquet(self, dataset: Dataset, name: str) -> pl.DataFrame:
-        """Read one Parquet file of a dataset, whatever its schema.
-
-        Raises MissingDataset where it is not there, CorruptDataset where it is damaged.
-        """
+        """Read a Parquet file of a dataset, or raise MissingDataset or CorruptDataset."""
         path = self.path(dataset) / name
         try:
             scan = pl.scan_parquet(path)

@@ -1,8 +1,4 @@
-"""Schemas at the borders of the store: bad rows to quarantine, mass failure stops the stage.
-
-pandera's own error prints whole rows, texts included; here it becomes one line with the schema,
-the failing checks with counts, and three row numbers.
-"""
+"""Schemas at the borders of the store: bad rows to quarantine, mass failure stops the stage."""
 
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -33,8 +29,7 @@ def validate(frame: pl.DataFrame, schema: type[S], name: str) -> DataFrame[S]:
 def quarantine(outcome: Outcome[S], schema: type[S], name: str, budget: float) -> Outcome[S]:
     """Move rows that break the schema to the ledger, as ``schema_<column>``.
 
-    A SchemaMismatch is raised where the frame as a whole is wrong (columns or types), or a larger
-    share than ``budget`` fails: then the input changed, and single rows are not the problem.
+    SchemaMismatch: columns or types are wrong, or a larger share than ``budget`` fails.
     """
     failures = _failures(outcome.kept, schema)
     if failures is None:

@@ -27,9 +27,8 @@ PR_SET_PDEATHSIG = 1  # of Linux's prctl.h: the signal that a process gets when 
 MEGABYTE = 10**6
 
 GARBAGE = 100_000
-"""Objects made since the last look for cycles among them, some tens of megabytes. Python's own 700
-are made ten times for each page; to clean and cut the pages of ``tests.benchmarks.html_pages``
-takes a tenth less time so."""
+"""Objects made since the last look for cycles, some tens of megabytes. Python's own 700 are made
+ten times a page; ``tests.benchmarks.html_pages`` takes a tenth less time so."""
 
 
 class Done(NamedTuple, Generic[Value]):
@@ -52,8 +51,7 @@ class Limits(NamedTuple):
     """What one item may take."""
 
     seconds: float  # of wall-clock time
-    megabytes: float
-    """Private memory of the process that works on it, the interpreter's own included."""
+    megabytes: float  # private memory of the process, the interpreter's own included
 
 
 class Start(NamedTuple):

@@ -10,17 +10,16 @@ when a worker dies; pebble loses the whole batch of the item (its issue 132).
 import contextlib
 import os
 import pickle
+import resource
 import signal
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from multiprocessing.connection import wait
+from multiprocessing.connection import Pipe, wait
 from typing import Any, TypeVar
 
-from pipeline.core.worker_handle import Worker
-from pipeline.core.worker_process import OUT_OF_MEMORY, Start
-from pipeline.core.worker_process import Done as Done
-from pipeline.core.worker_process import Failed as Failed
-from pipeline.core.worker_process import Limits as Limits
+from pipeline.core.worker_process import MEGABYTE, OUT_OF_MEMORY, Done, Failed, Limits, Start, held
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -29,6 +28,8 @@ BATCH = 16  # items handed out at once at most; 20,000 empty ones then take 0.4 
 BATCH_BYTES = 2**18  # pickled bytes from which a batch is full: they add up in a worker's memory
 AHEAD = 1024  # items that may be worked on before the oldest answer is there
 AHEAD_BYTES = 2**26  # pickled bytes of waiting answers from which no more items are handed out
+_START = "from pipeline.core.worker_process import main; main()"
+"""Not -m: a module run so has another name, and so would the classes of its answers."""
 
 
 def in_order(tasks: Iterable[Item], most: int, result: Callable[[Item], Value]) -> Iterator[Value]:
@@ -54,18 +55,13 @@ def map_in_processes(
 ) -> Iterator[Done[Value] | Failed]:
     """Call a function on each item, in worker processes that hold no more than they may.
 
-    What a worker prints goes nowhere. Take all of the iterator or close it: its workers end with
-    it, and with this process.
-
     The function is of a module that imports quickly, or a :func:`functools.partial` of one; items
-    are whatever pickles; 0 workers are one for each usable core.
+    are whatever pickles; 0 workers are one for each usable core. What a worker prints goes nowhere.
+    Take all of the iterator or close it: its workers end with it, and with this process.
 
-    Yields:
-        One answer an item, in the order of the items, whatever the number of workers. A crash or
-        a lack of memory in a worker that had other items before is tried again in a fresh one.
-
-    Raises:
-        RuntimeError: A worker did not start; no item is to blame.
+    Yields one answer an item, in the order of the items. A crash or a lack of memory in a worker
+    that had other items before is tried again in a fresh one. A RuntimeError says that a worker did
+    not start; no item is to blame.
     """
     count = min(workers or usable_cores(), len(items))
     if not count:
@@ -88,14 +84,14 @@ def map_in_processes(
 def keeping_workers(count: int = 0) -> Iterator[None]:
     """Let the calls inside of the block pass their workers on: to start one takes half a second.
 
-    A worker that has held much is not passed on to a call with a lower limit. Those left end with
-    the block. ``count`` of them start now, while the caller prepares what they will do.
+    One that has held much is not passed on to a call with a lower limit. ``count`` of them start
+    now, while the caller prepares what they will do.
     """
     global _kept
     if _kept is not None:
         yield
         return
-    _kept = [Worker() for _ in range(count)]
+    _kept = [_Worker() for _ in range(count)]
     try:
         yield
     finally:
@@ -109,7 +105,52 @@ def workers_are_kept() -> bool:
     return _kept is not None
 
 
-_kept: list[Worker] | None = None  # idle workers of the block that is open
+class _Worker:
+    """A worker process as this one sees it; it starts with the object."""
+
+    def __init__(self) -> None:
+        self.connection, theirs = Pipe()
+        self.inherited = held(resource.getrusage(resource.RUSAGE_SELF))
+        # The same modules as here: -P alone would leave out what the caller put on its path.
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "OMP_NUM_THREADS": "1",  # the processes are what runs in parallel
+        }
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _START, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=environment,
+            )
+        self.kept = False  # whether it worked for a call before
+        self.ready = False
+        self.answered = 0
+        self.batch: deque[int] = deque()  # positions of its items, the one in work first
+
+    def send(self, data: bytes) -> None:
+        # When it has just died, the end of its connection will tell.
+        with contextlib.suppress(OSError):
+            self.connection.send_bytes(data)
+
+    def end(self) -> tuple[int, float]:
+        """Return exit code and megabytes held at most, 0 when not known."""
+        self.connection.close()
+        _, status, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        # Linux counts what the parent held when it started the process.
+        peak = held(usage)
+        return self.process.returncode, peak / MEGABYTE if peak > self.inherited else 0.0
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.connection.close()
+
+
+_kept: list[_Worker] | None = None  # idle workers of the block that is open
 
 
 class _Crew:
@@ -120,15 +161,15 @@ class _Crew:
         self.items = items
         self.limits = limits
         self.waiting = deque(range(len(items)))
-        self.workers: list[Worker] = []
-        self.answers: dict[int, tuple[Done[Any] | Failed, int]] = {}
-        """Those that nobody took yet, with their bytes."""
+        self.workers: list[_Worker] = []
+        self.answers: dict[int, tuple[Done[Any] | Failed, int]] = {}  # not taken yet; their bytes
         self.held = 0
 
-    def hire(self, idle: Worker | None = None) -> Worker:
+    def hire(self, idle: _Worker | None = None) -> _Worker:
         """Take on an idle worker of the call before, or a new one."""
-        worker = idle or Worker()
-        worker.begin(self.start)
+        worker = idle or _Worker()
+        worker.ready, worker.answered = False, 0
+        worker.send(self.start)
         self.workers.append(worker)
         return worker
 
@@ -161,7 +202,7 @@ class _Crew:
                 most = min(BATCH, 1 + len(self.waiting) // (4 * len(self.workers)))
                 self.give(worker, most, before)
 
-    def give(self, worker: Worker, most: int, before: int) -> None:
+    def give(self, worker: _Worker, most: int, before: int) -> None:
         blobs: list[bytes] = []
         size = 0
         while len(blobs) < most and size < BATCH_BYTES and self.waiting:
@@ -194,7 +235,7 @@ class _Crew:
             self.answer(worker.batch.popleft(), message, len(blob))
             worker.answered += 1
 
-    def bury(self, worker: Worker) -> None:
+    def bury(self, worker: _Worker) -> None:
         code, peak = worker.end()
         if not worker.ready and worker.kept:
             # It held too much, or died between two calls.

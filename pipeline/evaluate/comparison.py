@@ -22,15 +22,11 @@ class Trained:
 
     seed: int
     losses: DataFrame[HeldOutLosses]
-    forgetting: Forgetting | None
-    """None without a general set."""
-    training: Mapping[str, Any]
-    """trainable_parameters, steps, tokens_per_second, seconds, peak_memory_bytes."""
+    forgetting: Forgetting | None  # None without a general set
+    training: Mapping[str, Any]  # its parameters, steps, tokens a second, seconds, peak memory
     disk_bytes: int
-    tokens_written: float | None = None
-    """Tokens a second of decoding at batch 1, as trained; None when not timed for this seed."""
-    tokens_written_merged: float | None = None
-    """The same, merged into the base; None when the method cannot be merged, too."""
+    tokens_written: float | None = None  # tokens a second at batch 1; None when not timed
+    tokens_written_merged: float | None = None  # merged into the base; None where that cannot be
 
 
 @record
@@ -41,21 +37,15 @@ class Candidate:
     seeds: tuple[int, ...]
     train_rows: int
     trainable_parameters: int
-    steps: int
-    """Of the longest training; early stopping may end one before the others."""
-    validation_loss: Interval | None
-    """Mean over the seeds, interval over documents; None without such rows."""
+    steps: int  # of the longest training; early stopping may end one before the others
+    validation_loss: Interval | None  # mean over the seeds, interval over documents
     test_loss: Interval | None
     test_loss_by_seed: tuple[float, ...]
-    test_spread: float | None
-    """Standard deviation over the seeds; None for one seed."""
-    difference: Interval | None
-    """Test loss minus the first candidate's, paired by row; negative is better."""
-    forgetting: float | None
-    """Rise of the loss on the general set over the base model's; mean over the seeds."""
+    test_spread: float | None  # standard deviation over the seeds; None for one seed
+    difference: Interval | None  # of test loss to the first one's; negative is better
+    forgetting: float | None  # rise of the loss on the general set; mean over the seeds
     peak_memory_bytes: int
-    seconds: float
-    """Of a training, mean over the seeds."""
+    seconds: float  # of a training, mean over the seeds
     tokens_per_second: float
     disk_bytes: int
     tokens_written: float | None
@@ -66,18 +56,15 @@ class Candidate:
 class Comparison:
     """Several trainings, measured on the same held-out rows."""
 
-    about: str
-    """What tells the candidates apart: ``method`` or ``data``."""
+    about: str  # what tells the candidates apart: ``method`` or ``data``
     candidates: tuple[Candidate, ...]
-    missing: Mapping[str, str]
-    """Why a candidate that was asked for is not there."""
+    missing: Mapping[str, str]  # why a candidate that was asked for is not there
     base_validation_loss: Interval | None
     base_test_loss: Interval | None
     validation_rows: int
     test_rows: int
     test_clusters: int
-    unit: str = "documents"
-    """What the clusters are: documents or sections."""
+    unit: str = "documents"  # what the clusters are: documents or sections
     confidence: float = 0.95
 
 
@@ -94,19 +81,19 @@ def compare_candidates(
 
 
 def mean_loss(
-    losses: Sequence[DataFrame[HeldOutLosses]], split: str, settings: EvaluateSettings
+    losses: Sequence[DataFrame[HeldOutLosses]],
+    split: str,
+    settings: EvaluateSettings,
+    minus: Sequence[DataFrame[HeldOutLosses]] = (),
 ) -> Interval | None:
-    """Return the mean loss a token of a split with its interval over documents; None when empty."""
-    return _over_documents(losses[0], split, _row_losses(losses, split), settings)
+    """Return the mean loss a token of a split, over documents; None when it has no rows.
 
-
-def _over_documents(
-    rows: pl.DataFrame, split: str, values: Any, settings: EvaluateSettings
-) -> Interval | None:
-    """Return the mean a token of one value a row of a split; None when it has no rows."""
-    rows = rows.filter(split=split).sort("pair_id")
+    A row counts by its mean over the trainings, or the difference to that of others (``minus``).
+    """
+    rows = losses[0].filter(split=split).sort("pair_id")
     if not rows.height:
         return None
+    values = _row_losses(losses, split) - (_row_losses(minus, split) if minus else 0.0)
     clusters, tokens = rows["cluster_id"].to_list(), rows["tokens"].to_numpy()
     return interval(values, clusters, weights=tokens, **resampling(settings))
 
@@ -124,10 +111,7 @@ def _candidate(
         float(np.average(rows["loss"].to_numpy(), weights=rows["tokens"].to_numpy()))
         for rows in tests
     )
-    difference = None
-    if runs is not first:
-        gap = _row_losses(losses, "test") - _row_losses([run.losses for run in first], "test")
-        difference = _over_documents(losses[0], "test", gap, settings)
+    others = [] if runs is first else [run.losses for run in first]
     return Candidate(
         name=name,
         seeds=tuple(run.seed for run in runs),
@@ -138,7 +122,7 @@ def _candidate(
         test_loss=mean_loss(losses, "test", settings),
         test_loss_by_seed=by_seed,
         test_spread=stdev(by_seed) if len(by_seed) > 1 else None,
-        difference=difference,
+        difference=mean_loss(losses, "test", settings, others) if others else None,
         forgetting=_mean(run.forgetting.rise.value if run.forgetting else None for run in runs),
         peak_memory_bytes=max(facts["peak_memory_bytes"] for facts in training),
         seconds=fmean(facts["seconds"] for facts in training),
@@ -150,13 +134,11 @@ def _candidate(
 
 
 def _row_losses(losses: Sequence[pl.DataFrame], split: str) -> Any:
-    """Return the loss of each row of a split, sorted by pair_id, as the mean over the seeds."""
     return np.mean(
         [one.filter(split=split).sort("pair_id")["loss"].to_numpy() for one in losses], axis=0
     )
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    """Return the mean of the known values; None without one."""
     known = [value for value in values if value is not None]
     return fmean(known) if known else None

@@ -1,7 +1,6 @@
 """What an evaluation finds, as records: the same are computed, stored, judged and reported.
 
-Losses are nats a token, correctness a share of key facts; differences are challenger minus the
-other model on the same rows.
+Losses are nats a token, correctness a share of key facts, differences challenger minus other model.
 """
 
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator
 
 from pipeline.core.record import Finite, record
+from pipeline.pairs.agreement import Calibration
 
 
 @record
@@ -28,8 +28,7 @@ class Interval:
         return isfinite(self.low) and isfinite(self.high)
 
 
-Intervals = Mapping[str, Interval]
-"""By metric."""
+Intervals = Mapping[str, Interval]  # by metric
 
 AdaptationChoice = Literal["prompt", "retrieval", "fine-tune", "both", "larger model", "none"]
 
@@ -43,10 +42,8 @@ class Slice:
     rows: int
     clusters: int
     difference: Interval
-    p: float | None
-    """Two-sided, by the clustered bootstrap; None with fewer than two clusters."""
-    p_holm: float | None
-    """Corrected over all slices of the comparison that have one."""
+    p: float | None  # two-sided, by the clustered bootstrap; None with fewer than two clusters
+    p_holm: float | None  # corrected over all slices of the comparison that have one
 
 
 @record
@@ -55,16 +52,11 @@ class Cost:
 
     prompt_tokens: float
     completion_tokens: float
-    seconds: float
-    """Of this machine's time: a batch's time shared by its rows."""
-    first_token_seconds: float
-    """How long a row waits for its first token, in the batch it was in."""
-    answer_seconds: float
-    """How long a row waits for its answer, in the batch it was in."""
-    tokens_per_second: float
-    """Tokens written a second, all rows of a batch together."""
-    price: float | None = None
-    """At the prices of the settings, in their currency; None without prices."""
+    seconds: float  # of this machine's time: a batch's time shared by its rows
+    first_token_seconds: float  # how long a row waits for its first token, in the batch it was in
+    answer_seconds: float  # how long a row waits for its answer, in the batch it was in
+    tokens_per_second: float  # tokens written a second, all rows of a batch together
+    price: float | None = None  # in the currency of the settings; None without prices there
 
 
 @record
@@ -80,12 +72,10 @@ class Advice:
 class Foresight:
     """The smallest difference in correctness that a test set would find with 80 % power."""
 
-    effect: float | None
-    """None for a single cluster: then no difference can be shown."""
+    effect: float | None  # None for a single cluster: then no difference can be shown
     rows: int
     clusters: int
-    basis: str
-    """Where the variance comes from."""
+    basis: str  # where the variance comes from
     unit: str = "documents"
 
     def __str__(self) -> str:
@@ -102,12 +92,10 @@ class Foresight:
 class Claim:
     """The difference in loss of a recipe over its seeds; negative is a gain."""
 
-    difference: Interval
-    """The ends are infinite with one seed or one cluster."""
+    difference: Interval  # the ends are infinite with one seed or one cluster
     by_seed: Mapping[int, float]
     clusters: int
-    claimed: bool
-    """Two seeds or more, all with a gain, and an interval below 0."""
+    claimed: bool  # two seeds or more, all with a gain, and an interval below 0
     text: str
 
 
@@ -116,55 +104,39 @@ class Looks:
     """Which model this is that a test set is used for, and what error is left for further ones."""
 
     number: int
-    confidence: float
-    """Of the intervals that decide at this look."""
-    left: float
-    """Share of the allowed error that is not spent yet."""
-    due: bool
-    """Whether fresh test rows are due: hardly any error is left."""
+    confidence: float  # of the intervals that decide at this look
+    left: float  # share of the allowed error that is not spent yet
+    due: bool  # whether fresh test rows are due: hardly any error is left
 
 
 @record
 class Evaluation:
-    """All arms on one frozen test set.
-
-    A metric that is defined for no row of an arm is not among its intervals; differences are on the
-    rows where both arms are defined.
-    """
+    """All arms on one frozen test set; differences are on the rows where both are defined."""
 
     test_rows: int
-    test_clusters: int
-    """Independent units: clusters of documents, or of sections, that the test rows come from."""
+    test_clusters: int  # independent units (documents or sections) behind the test rows
     arms: Mapping[str, Intervals]
-    served: str = "challenger"
-    """The arm of the challenger that is right more often: how it is compared, and served."""
+    served: str = "challenger"  # the challenger's arm that is right more often
     challenger_minus: Mapping[str, Intervals] = field(default_factory=dict)
     """By the other arm, for each one that was run beside the challenger as served."""
     gains: Mapping[str, Interval] = field(default_factory=dict)
     """The same of correctness, at the confidence of this look: what the gate decides by."""
     minimum_detectable_effect: Mapping[str, float | None] = field(default_factory=dict)
     """Smallest difference from base found with 80 % power, by metric; None where none can be."""
-    best: str = ""
-    """The arm that is right most often; the first of equals."""
-    best_minus: Intervals = field(default_factory=dict)
-    """Correctness of the best arm minus that of each other arm."""
+    best: str = ""  # the arm that is right most often; the first of equals
+    best_minus: Intervals = field(default_factory=dict)  # correctness, best minus other arm
     calibration: Mapping[str, float] = field(default_factory=dict)
-    """AUROC of the mean log-probability of an answer against its being right (correctness of 0.5
-    or more), by arm; none where all answers are right or all are wrong."""
+    """AUROC of ``log_prob`` against being right (0.5 or more), by arm; none where all are alike."""
     slices: Mapping[str, tuple[Slice, ...]] = field(default_factory=dict)
     """Challenger against base, and against the champion, by kind of row."""
     unit: str = "documents"
     confidence: float = 0.95
-    costs: Mapping[str, Cost] = field(default_factory=dict)
-    """By arm; measured times, and so no part of what the gate stores."""
+    costs: Mapping[str, Cost] = field(default_factory=dict)  # by arm; times are not stored
     advice: Advice | None = None
     looks: Looks = Looks(1, 0.95, 1.0, False)
-    foresight: Foresight | None = None
-    """What the test set could show, said before the training."""
-    claim: Claim | None = None
-    """Of the recipe; None without test rows."""
-    placebo_steps: tuple[int, int] | None = None
-    """Steps that the placebo was trained for, and the challenger; None without one."""
+    foresight: Foresight | None = None  # what the test set could show, said before the training
+    claim: Claim | None = None  # of the recipe; None without test rows
+    placebo_steps: tuple[int, int] | None = None  # of the placebo, of the challenger
 
 
 @record
@@ -175,13 +147,10 @@ class Forgetting:
     questions: int
     loss_base: Interval
     loss_challenger: Interval
-    rise: Interval
-    """Challenger minus base, paired by text: positive is forgetting."""
-    accuracy_base: Interval | None = None
-    """None without questions, like the next two."""
+    rise: Interval  # challenger minus base, paired by text: positive is forgetting
+    accuracy_base: Interval | None = None  # None without questions, like the next two
     accuracy_challenger: Interval | None = None
-    accuracy_change: Interval | None = None
-    """Challenger minus base, paired by question: negative is forgetting."""
+    accuracy_change: Interval | None = None  # by question: negative is forgetting
 
 
 @record
@@ -189,15 +158,11 @@ class Change:
     """A yes-or-no measure of two models on the same items; yes is what one wants to keep."""
 
     items: int
-    before: int
-    """Yes with the model compared with."""
-    after: int
-    """Yes with the challenger."""
-    lost: int
-    """Yes before, no after."""
+    before: int  # yes with the model compared with
+    after: int  # yes with the challenger
+    lost: int  # yes before, no after
     gained: int
-    chance: float
-    """Probability of so many lost, or more, among those that changed, if both were alike."""
+    chance: float  # probability of so many lost, or more, of those that changed, if both were alike
 
     @property
     def drop(self) -> float:
@@ -209,14 +174,10 @@ class Change:
 class Behaviour:
     """General instructions and requests, base against challenger; None without items."""
 
-    instructions: Change | None = None
-    """Followed, by the checks of each item."""
-    refused: Change | None = None
-    """Harmful requests declined in words."""
-    leaning: Change | None = None
-    """Harmful requests after which a refusing opening is likelier than a willing one."""
-    answered: Change | None = None
-    """Harmless requests that look harmful, not declined."""
+    instructions: Change | None = None  # followed, by the checks of each item
+    refused: Change | None = None  # harmful requests declined in words
+    leaning: Change | None = None  # harmful requests after which refusing is likelier
+    answered: Change | None = None  # harmless requests that look harmful, not declined
     margin_before: Finite | None = None
     """Mean over the harmful requests: nats a token by which the refusing opening is likelier."""
     margin_after: Finite | None = None
@@ -228,12 +189,9 @@ class Behaviour:
 class Retention:
     """What a challenger retains, by the general set (``paths.general``); None: not measured."""
 
-    forgetting: Forgetting | None = None
-    """Base against challenger."""
-    over_champion: Forgetting | None = None
-    """Champion against challenger; None without a champion."""
-    behaviour: Behaviour | None = None
-    """Base against challenger: instructions and requests."""
+    forgetting: Forgetting | None = None  # base against challenger
+    over_champion: Forgetting | None = None  # champion against challenger; None without a champion
+    behaviour: Behaviour | None = None  # base against challenger: instructions and requests
 
 
 @record
@@ -253,5 +211,30 @@ class Verdict:
 
     promoted: bool
     reasons: tuple[Check, ...]
-    summary: str
-    """In one sentence: what decided it."""
+    summary: str  # in one sentence: what decided it
+
+
+@record
+class WinRate:
+    """How often the first answers win over all comparisons."""
+
+    comparisons: int
+    wins: int
+    ties: int
+    consistency: float  # share of comparisons in which both orders name the same winner
+    for_shown_first: float  # share won by the position shown first: 0.5 without a bias of position
+    unreadable: int
+    plain: float  # wins and half the ties over all
+    controlled: Interval  # the same at equal length, with its clustered bootstrap interval
+
+
+@record
+class Pairwise:
+    """What a judge said of the challenger as served, and whether it counts."""
+
+    judge: str
+    calibration: Calibration
+    against: Mapping[str, WinRate]  # by the other arm: base, and champion where there is one
+    correct: Intervals = field(default_factory=dict)
+    """Mean grade of each arm: 1 for a correct answer, half for one that is partly so."""
+    gains: Intervals = field(default_factory=dict)  # challenger minus the other arm

@@ -16,34 +16,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Tokens = Sequence[int]
-FILLER = 0
-"""Token id in padded places: any id will do, since it is masked."""
+FILLER = 0  # token id in padded places: any id will do, since it is masked
 
 
 class Prefix(NamedTuple):
     """Prompts after their forward pass, with what is needed to go on from them."""
 
     cache: Any
-    mask: Tensor
-    """(rows, longest prompt), 1 where there is a token."""
-    next_logits: Tensor
-    """(rows, vocabulary), float32: scores of the first token after each prompt."""
-
-
-class Decoded(NamedTuple):
-    """What greedy decoding wrote after each prompt, the stop token included when it was reached."""
-
-    tokens: list[list[int]]
-    log_probs: list[NDArray[np.float32]]
-    """Natural log-probability of each token, in the shape of ``tokens``."""
+    mask: Tensor  # (rows, longest prompt), 1 where there is a token
+    next_logits: Tensor  # (rows, vocabulary), float32: scores of the first token after each prompt
 
 
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
     """Evaluation mode without gradients inside the block; the mode before it comes back.
 
-    ``no_grad``, not ``inference_mode``: tensors that layers keep from an inference pass could not
-    be used by training afterwards.
+    Not ``inference_mode``: tensors that layers keep from it could not be used by training.
     """
     training = model.training
     model.eval()
@@ -108,38 +96,40 @@ def continuation_logits(
         yield torch.cat([prefix.next_logits[row : row + 1], *rest])
 
 
+def appended(model: Any, prefix: Prefix, tokens: Tensor) -> Prefix:
+    """Run one token (rows, 1) behind each prompt through the model; this uses the prefix up."""
+    mask = torch.cat([prefix.mask, torch.ones_like(tokens)], dim=1)
+    output = model(
+        input_ids=tokens,
+        attention_mask=mask,
+        position_ids=mask.sum(-1, keepdim=True) - 1,
+        past_key_values=prefix.cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return Prefix(prefix.cache, mask, output.logits[:, -1].float())
+
+
 def greedy(
     model: Any, prefix: Prefix, stop_ids: Collection[int], max_new_tokens: int
-) -> list[list[int]]:
-    """Return the tokens of :func:`decode`."""
-    return decode(model, prefix, stop_ids, max_new_tokens).tokens
+) -> tuple[list[list[int]], list[NDArray[np.float32]]]:
+    """Continue each prompt with its likeliest tokens; this uses the prefix up.
 
-
-def decode(model: Any, prefix: Prefix, stop_ids: Collection[int], max_new_tokens: int) -> Decoded:
-    """Continue each prompt with its likeliest tokens; this uses the prefix up."""
+    Returns the tokens, a stop token that was reached included, and their natural log-probabilities.
+    """
     stops = torch.tensor(sorted(stop_ids), device=model.device)
-    mask, positions = prefix.mask, prefix.mask.sum(-1, keepdim=True)
     chosen, sure = _likeliest(prefix.next_logits)
     drawn, log_probs = [chosen], [sure]
     stopped = torch.isin(chosen, stops)
     while len(drawn) < max_new_tokens and not bool(stopped.all()):
-        mask = torch.cat([mask, torch.ones_like(chosen)], dim=1)
-        logits = model(
-            input_ids=chosen,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=prefix.cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits
-        positions = positions + 1
-        chosen, sure = _likeliest(logits[:, -1].float())
+        prefix = appended(model, prefix, chosen)
+        chosen, sure = _likeliest(prefix.next_logits)
         drawn.append(chosen)
         log_probs.append(sure)
         stopped |= torch.isin(chosen, stops)
     tokens = [_until(row, stop_ids) for row in torch.cat(drawn, dim=1).tolist()]
     table = np.asarray(torch.cat(log_probs, dim=1).cpu().numpy(), dtype=np.float32)
-    return Decoded(tokens, [row[: len(kept)] for row, kept in zip(table, tokens, strict=True)])
+    return tokens, [row[: len(kept)] for row, kept in zip(table, tokens, strict=True)]
 
 
 def text_log_probs(model: Any, texts: Sequence[Tokens]) -> list[NDArray[np.float32]]:
@@ -174,6 +164,5 @@ def _picked(logits: Tensor, tokens: Tokens) -> NDArray[np.float32]:
 
 
 def _until(tokens: list[int], stop_ids: Collection[int]) -> list[int]:
-    """Cut after the first stop token."""
     last = next((place for place, token in enumerate(tokens) if token in stop_ids), len(tokens))
-    return tokens[: last + 1]
+    return tokens[: last + 1]  # with the first stop token

@@ -18,11 +18,11 @@ from pipeline.core.record import as_json
 from pipeline.core.stage import Stage
 from pipeline.core.store import Filled
 from pipeline.evaluate.answers.prompts import Material
-from pipeline.evaluate.judged import Pairwise
 from pipeline.evaluate.measures.behaviour import Item
+from pipeline.evaluate.results import Pairwise
 from pipeline.evaluate.retention.forgetting import GeneralSet
-from pipeline.evaluate.retention.frontier import frontier
-from pipeline.evaluate.test_set.selection import test_set
+from pipeline.evaluate.retention.frontier import frontier, measure_scales
+from pipeline.evaluate.test_set import test_set
 from pipeline.pairs.teachers import teacher as teachers
 from pipeline.pairs.teachers.replies import forget
 from pipeline.pairs.teachers.teacher import Teacher
@@ -30,11 +30,10 @@ from pipeline.settings import EvaluateSettings
 from schemas.evaluation import Answers, BehaviourScores, GeneralScores, HeldOutLosses, SeedLosses
 from schemas.pairs import Examples
 
-LoadModel = Callable[[], tuple[Any, Any]]
-"""Returns a model in memory and its tokenizer."""
+LoadModel = Callable[[], tuple[Any, Any]]  # returns a model in memory and its tokenizer
 
-LOADING = ("pipeline.train.models.adapter", "pipeline.train.cpu.packed")
-"""Code that brings a model into memory."""
+LOADING = ("pipeline.train.models.adapter", "pipeline.train.cpu.packed")  # code that loads a model
+ASKING = ("pipeline.evaluate.answers.answers", *LOADING)
 COMPARED = "pairwise.json"
 VERDICT = "verdict.json"
 SWEPT = "sweep.json"
@@ -67,24 +66,21 @@ def larger_answers(
 
     ``base``, the base model's answers, says how long the references are in its tokens. The larger
     model's have no loss and no log-probability; their tokens are those that it counts itself.
-
-    Raises:
-        TeacherError: it cannot be reached, or a question got no answer.
+    TeacherError: it cannot be reached, or a question got no answer.
     """
     from pipeline.evaluate.answers.answers import Request, answered, messages_of, scores
 
-    assert settings.max_new_tokens is not None, "pipeline.evaluate.test_set.selection.answer_limit"
+    assert settings.max_new_tokens is not None, "pipeline.evaluate.test_set.answer_limit"
     rows = asked.sort("pair_id").to_dicts()
+    asking = [messages_of(row, material, False)[:-1] for row in rows]
     requests = [
         teachers.Request(
-            tuple(
-                (turn["role"], turn["content"]) for turn in messages_of(row, material, False)[:-1]
-            ),
+            tuple((turn["role"], turn["content"]) for turn in turns),
             settings.max_new_tokens,
             temperature=0.0,
             top_p=1.0,
         )
-        for row in rows
+        for turns in asking
     ]
     started = time.perf_counter()
     replies = teacher.complete(requests, seed=0)
@@ -113,11 +109,10 @@ def larger_answers(
         | scores(Request(row, [], [], False), reply.texts[0].strip(), material)
         for row, reply in zip(rows, replies, strict=True)
     ]
-    total = {
-        name: sum(row[name] for row in written) for name in ("prompt_tokens", "completion_tokens")
-    }
-    timing = {"rows": len(rows), "first_token_seconds": 0.0, "seconds": seconds}
-    return answered(written, [total | timing])
+    timing: dict[str, Any] = {"rows": len(rows), "first_token_seconds": 0.0, "seconds": seconds}
+    for name in ("prompt_tokens", "completion_tokens"):
+        timing[name] = sum(row[name] for row in written)
+    return answered(written, [timing])
 
 
 def seed_losses(
@@ -170,8 +165,7 @@ def behaviour_scores(
 
 def decoding(folder: Path, speeds: Callable[[], Mapping[str, float]]) -> Filled:
     """Time the decoding of a candidate."""
-    (folder / DECODED).write_text(json.dumps(speeds()), "utf-8")
-    return Filled(identity=(DECODED,))
+    return _stored(folder, DECODED, speeds(), 0)
 
 
 def pairwise(folder: Path, ask: Callable[[], Pairwise], rows: int) -> Filled:
@@ -195,8 +189,6 @@ def sweep(
     evaluation: EvaluateSettings,
 ) -> Filled:
     """Measure an adapter at several scales."""
-    from pipeline.evaluate.retention.scales import measure_scales
-
     base_loss, max_forgetting = limits
     points = measure_scales(scales, *model(), validation, texts, base_loss, evaluation)
     return _stored(folder, SWEPT, frontier(points, max_forgetting, name), len(points))
@@ -214,25 +206,22 @@ TEST_SET = Stage(
 ANSWER = Stage(
     "evaluate", answers, Answers, {"asked": Examples},
     section="evaluate", fields=("max_new_tokens", "thinking_tokens", "max_tokens", "batch_size"),
-    dataset="answers", version=7, holds_model=True,
-    code=("pipeline.evaluate.answers.answers", *LOADING),
+    dataset="answers", version=7, holds_model=True, code=ASKING,
 )  # fmt: skip
 LARGER = Stage(
     "evaluate larger", larger_answers, Answers, {"asked": Examples, "base": Answers},
-    section="evaluate", fields=("max_new_tokens",),
-    dataset="answers", version=3, code=("pipeline.evaluate.answers.answers",),
+    section="evaluate", fields=("max_new_tokens",), dataset="answers", version=3,
+    code=("pipeline.evaluate.answers.answers",),
 )  # fmt: skip
 SEED_LOSSES = Stage(
     "evaluate seed", seed_losses, SeedLosses, {"asked": Examples},
     section="evaluate", fields=("max_tokens", "batch_size"),
-    dataset="seed_losses", version=1, holds_model=True,
-    code=("pipeline.evaluate.answers.answers", *LOADING),
+    dataset="seed_losses", version=1, holds_model=True, code=ASKING,
 )  # fmt: skip
 LOSSES = Stage(
     "losses", held_out_losses, HeldOutLosses,
     section="evaluate", fields=("batch_size", "max_tokens"),
-    dataset="held_out_losses", version=1, holds_model=True,
-    code=("pipeline.evaluate.answers.answers", *LOADING),
+    dataset="held_out_losses", version=1, holds_model=True, code=ASKING,
 )  # fmt: skip
 FORGETTING = Stage(
     "forgetting", general_scores, GeneralScores,
@@ -245,8 +234,7 @@ BEHAVIOUR = Stage(
     code=("pipeline.evaluate.answers.behaviour_answers", *LOADING),
 )  # fmt: skip
 DECODING = Stage(
-    "decoding", decoding, None, dataset="decoding", version=1, holds_model=True,
-    code=("pipeline.evaluate.answers.answers", *LOADING),
+    "decoding", decoding, None, dataset="decoding", version=1, holds_model=True, code=ASKING,
 )  # fmt: skip
 PAIRWISE = Stage(
     "judge", pairwise, None, dataset="pairwise", version=3,
@@ -254,7 +242,7 @@ PAIRWISE = Stage(
 )  # fmt: skip
 SWEEP = Stage(
     "sweep", sweep, None, version=1, holds_model=True,
-    code=("pipeline.evaluate.retention.scales", "pipeline.evaluate.retention.frontier", *LOADING),
+    code=("pipeline.evaluate.retention.frontier", *LOADING),
 )  # fmt: skip
 GATE = Stage(
     "gate", verdict, None, dataset="verdict",

@@ -16,13 +16,12 @@ from pipeline.evaluate.statistics.intervals import (
     minimum_detectable_effect,
     resampling,
 )
-from pipeline.evaluate.statistics.looks import looks as first_look
-from pipeline.evaluate.test_set.slices import Labels, compare_slices
+from pipeline.evaluate.statistics.power import looks as first_look
+from pipeline.evaluate.test_set import Labels, compare_slices
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import ARMS
 
-CHALLENGER = ("challenger", "challenger_retrieval")
-"""The arms of the challenger: alone, and with passages."""
+CHALLENGER = ("challenger", "challenger_retrieval")  # alone, and with passages
 
 
 def summarise(
@@ -34,15 +33,11 @@ def summarise(
 ) -> Evaluation:
     """Compare the arms on the rows they all answered.
 
-    Loss is the mean over tokens: rows are weighted by ``response_tokens``. All intervals resample
-    the same clusters with the same seed, so that metrics and arms are comparable. Columns with a
-    colon in their name are metrics of the user's own. ``labels`` of every row go by dimension;
-    without them no slices are compared. ``looks`` says which model this is that the test set is
-    used for: without it the first.
-
-    Raises:
-        InputError: an arm lacks pairs that another has, has a pair twice, or counted other
-            tokens in the same response.
+    Loss is the mean over tokens. All intervals resample the same clusters with the same seed.
+    Columns with a colon in their name are metrics of the user's own. ``labels`` of every row go by
+    dimension; without them no slices are compared. ``looks`` says which model this is that the test
+    set is used for: without it the first. InputError: an arm lacks pairs that another has, has a
+    pair twice, or counted other tokens in the same response.
     """
     arms = {arm: rows for arm in ARMS if (rows := answers.filter(arm=arm).sort("pair_id")).height}
     if arms:
@@ -140,7 +135,6 @@ def _calibration(rows: pl.DataFrame) -> float | None:
 
 
 def _check_same_rows(arms: Mapping[str, pl.DataFrame]) -> None:
-    """Raise unless all arms have the same pairs once, with the same response lengths."""
     keys = ["pair_id", "response_tokens"]
     expected_arm, expected = next(iter(arms.items()))
     for arm, rows in arms.items():

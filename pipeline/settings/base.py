@@ -69,12 +69,7 @@ class Section(BaseModel):
         """An empty text is how a settings file says that a field has no value."""
         if not isinstance(values, dict):
             return values
-        optional = {
-            name
-            for name, field in cls.model_fields.items()
-            if type(None) in get_args(field.annotation)
-        }
-        return {
-            name: None if value == "" and name in optional else value
-            for name, value in values.items()
-        }
+        fields = cls.model_fields
+        empty = [name for name in fields.keys() & values.keys() if values[name] == ""]
+        optional = [name for name in empty if type(None) in get_args(fields[name].annotation)]
+        return values | dict.fromkeys(optional)

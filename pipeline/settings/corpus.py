@@ -23,12 +23,10 @@ class PathSettings(Section):
     seeds: Path | None = Path("data/seeds/seed_tasks.jsonl")
     """Seed tasks of self-instruct."""
     gold: Path | None = Path("data/gold/gold.jsonl")
-    """Questions with answers written by an expert, as JSON Lines, JSON, CSV or Parquet; they count
-    as accepted by a person."""
+    """Questions with an expert's answers, accepted as they are: JSON Lines, JSON, CSV, Parquet."""
     rows: tuple[Location, ...] = ()
-    """Rows that you have already, to be trained on beside the others: files, folders or data sets
-    that ``datasets`` saved, or ``hf://owner/name#split``; Alpaca, ShareGPT, messages, prompt and
-    completion, question and answer."""
+    """Rows that you have already, to be trained on: files, folders or data sets that ``datasets``
+    saved, ``hf://owner/name#split``; Alpaca, ShareGPT, messages, prompt or question and answer."""
     benchmarks: tuple[Path, ...] = ()
     """Files whose rows must not be trained on: JSON Lines, JSON, CSV, Parquet or text."""
     general: Path | None = Path("data/general")
@@ -59,8 +57,7 @@ class IngestSettings(Section):
     max_file_megabytes: Annotated[float, Field(gt=0)] = 64
     """Larger files are quarantined: one of them can exhaust the memory of a laptop."""
     seconds_per_file: Annotated[float, Field(gt=0)] = 60
-    """Time for reading one file; one that takes longer is quarantined, and tried again when the
-    files or this setting change."""
+    """One that takes longer is quarantined, and tried again when the files or this change."""
     max_memory_megabytes: Annotated[float, Field(ge=256)] = 1024
     """Memory of one worker process; a file that needs more is quarantined."""
     missing_files: Literal["keep", "drop"] = "keep"
@@ -84,20 +81,17 @@ class CleanSettings(Section):
     limits: dict[str, float] = Field(default_factory=dict)
     """Overrides of the profile's limits, by rule: ``--set clean.limits.mean_word_length=14``."""
     redact: tuple[str, ...] = ("all",)
-    """Kinds of personal data and secrets replaced by typed placeholders; ``all``: each that is
-    found (EMAIL, PHONE, IBAN, CARD, ID, IP, KEY)."""
+    """Personal data and secrets to replace: EMAIL, PHONE, IBAN, CARD, ID, IP, KEY, or ``all``."""
     redact_allow: tuple[str, ...] = ()
     """Values that stay, exact or as globs: ``*@ourcompany.com``, ``192.0.2.*``."""
     id_countries: tuple[str, ...] = ("all",)
-    """Countries (ISO 3166) whose ids of persons are looked for: tax, social security, health;
-    ``all``: each that is known."""
+    """Countries (ISO 3166) whose tax, social security and health ids are found; ``all``: all."""
     phone_region: str = ""
     """Country (ISO 3166, ``GB``) whose national phone numbers count; empty: only +.. numbers."""
     seconds_per_document: Annotated[float, Field(gt=0)] = 60
     """Time for cleaning one document in a worker; one that takes longer is dropped."""
     max_memory_megabytes: Annotated[float, Field(ge=256)] = 2048
-    """Memory of one worker; a document that needs more is dropped. The tree of an HTML page takes
-    about 20 times its bytes."""
+    """Of a worker; a document that needs more is dropped. An HTML page takes 20 times its size."""
 
 
 class ParagraphSettings(Section):
@@ -112,8 +106,7 @@ class ParagraphSettings(Section):
     """Documents that have a paragraph from which it is boilerplate. CCNet and C4 say 2, on pages
     of the web; pages of one manual share a paragraph or two for good reason."""
     min_share: Share = 0.001
-    """The same as a share of all documents; the larger of the two counts: what five of a million
-    pages have in common is a quotation."""
+    """The same as a share of all; the larger counts: what five of a million share is quoted."""
     min_words: Annotated[int, Field(ge=1)] = 10
     """Shorter paragraphs are labels ("See also the next section.") that the text needs."""
 
@@ -126,12 +119,10 @@ class DedupSettings(Section):
     threshold: Share = 0.8
     """True Jaccard similarity from which two documents are near duplicates."""
     containment: Share = 0.9
-    """Share of a document's words in runs of five words of a longer one, from which it goes for
-    that one; 0: a document inside another stays."""
+    """Share of its words, in runs of five, that a longer document has and it goes for; 0: none."""
     keep_siblings: bool = True
-    """Pages of one template stay: those that differ in numbers, signs or operators (error codes,
-    prices, versions) or in a word that one uses more than three times as often. False: they are
-    duplicates. Dates and page numbers never count."""
+    """Pages of one template stay that differ in numbers, signs or operators, but dates and page
+    numbers, or in a word that one uses more than three times as often. False: duplicates."""
     preferred_sources: tuple[str, ...] = ()
     """Globs of sources that survive before others, most preferred first."""
     max_cluster_share: Share = 0.01
@@ -145,12 +136,10 @@ class SemanticSettings(Section):
     """Documents that say the same in other words; needs the extra ``semantic``."""
 
     enabled: bool = False
-    """Off by default: a wrong find loses a document, and what only small words tell apart
-    ("not", "before") is not seen in a text that is worded anew."""
+    """Off by default: a wrong find loses a document; small words ("not", "before") are not seen."""
     threshold: Share = 0.9
-    """Cosine of the embeddings from which documents may say the same (semhash's default). Passages
-    that say the same have 0.91 to 0.97 while most words stay, those about neighbouring things at
-    most 0.65 (``python -m tests.pipeline.dedup.passages``)."""
+    """Cosine of the embeddings (semhash's default). Passages that say the same have 0.91 to 0.97,
+    about neighbouring things at most 0.65 (``python -m tests.pipeline.dedup.passages``)."""
     max_cluster_share: Share = 0.01
     """More documents than this share (and than 20) that go for one stop the run: a template."""
 

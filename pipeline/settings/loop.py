@@ -17,16 +17,14 @@ class StoreSettings(Section):
     min_free_megabytes: Annotated[int, Field(ge=0)] = 500
     """Free disk space below which nothing is started: a model and its checkpoints need room."""
     rebuild: tuple[str, ...] = ()
-    """Stages that ask a teacher, train or run a model (``train``, ``evaluate``) and are made again
-    where their code changed; all others always are."""
+    """Dear stages (``train``, ``evaluate``) to make again where their code changed."""
 
 
 class LabelStudioSettings(Section):
     """Where people review in a browser; without a server the queue is made of files."""
 
     url: str = ""
-    """A server that runs already, with its key (legacy or personal access token) in
-    LABEL_STUDIO_API_KEY. Empty: the one that ``tuneloop up`` starts on this machine."""
+    """A server that runs, its key in LABEL_STUDIO_API_KEY. Empty: that of ``tuneloop up``."""
     managed: bool = True
     """Whether ``tuneloop up`` starts a server when no url is given."""
     command: Path | None = None
@@ -76,13 +74,11 @@ class MonitorSettings(Section):
     min_window: Annotated[int, Field(ge=8)] = 50
     """New texts of a kind below which nothing is tested: they wait for the next check."""
     window: Annotated[int, Field(ge=8)] = 200
-    """Texts of a kind that make a window where there are enough; a larger delivery is dealt out
-    over at most ``windows`` of them."""
+    """Texts of a kind in a window; a larger delivery is dealt out over ``windows`` at most."""
     max_window: Annotated[int, Field(ge=8)] = 2000
     """Rows taken of each side at most, so that the power does not grow with the archive."""
     alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01
-    """False-alarm rate of each primary test in one window: the words and the shape of each kind
-    of text, and the loss on freshly accepted responses."""
+    """False-alarm rate of each primary test in one window: words and shape of each kind, loss."""
     q: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     """False discovery rate of the warnings (Benjamini-Hochberg)."""
     permutations: Annotated[int, Field(ge=99)] = 999
@@ -90,8 +86,7 @@ class MonitorSettings(Section):
     calibration_draws: Annotated[int, Field(ge=50)] = 200
     """Splits of the reference against itself that give the effect thresholds."""
     min_auc: Annotated[float, Field(gt=0.5, lt=1)] = 0.62
-    """Two-sample test: drift needs an area under the curve above this and above the calibrated
-    threshold, since with many rows an irrelevant change is significant."""
+    """Area under the curve that drift needs at least: of many rows any change is significant."""
     leave_auc: Annotated[float, Field(gt=0.5, lt=1)] = 0.56
     """Drift counts as over once the area is below this (hysteresis)."""
     windows: Annotated[int, Field(ge=1)] = 3
@@ -101,13 +96,11 @@ class MonitorSettings(Section):
     loss_margin: Annotated[float, Field(ge=0)] = 0.05
     """Nats a token by which the champion must do worse on new text than on the reference."""
     performance_margin: Annotated[float, Field(ge=0)] = 0.1
-    """Nats a token by which the champion must do worse on freshly accepted pairs than on the
-    test set; the lower bound of the difference counts."""
+    """The same on freshly accepted pairs against the test set, by the lower bound."""
     max_quarantined: Share = 0.3
     """Share of newly read rows that quarantine may take; more means that ingest is broken."""
     review_pairs: Annotated[int, Field(ge=0)] = 40
-    """Pairs of drifted documents queued for people when there is nothing new to learn from; and
-    logged exchanges that wait for people at a time."""
+    """Pairs of drifted documents, with nothing new to learn from, or exchanges, that people get."""
     low_rating: float = 0
     """Rating up to which an exchange goes to people: a thumb down is -1, false is 0."""
     seed: int = 29
@@ -144,8 +137,8 @@ class ServeSettings(Section):
     """``tuneloop serve``: an OpenAI-compatible endpoint, and a page to ask in."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; one that other machines reach needs a key in TUNELOOP_SERVE_KEY, which
-    every request then has to bring as ``Authorization: Bearer``."""
+    """Address to listen on; one that other machines reach needs a key in TUNELOOP_SERVE_KEY, to
+    come with every request as ``Authorization: Bearer``."""
     port: Annotated[int, Field(ge=1, le=65535)] = 8600
     upstream: str = ""
     """Server of the exported model (vLLM, llama.cpp, Ollama), as in ``http://127.0.0.1:8000/v1``;
@@ -153,8 +146,7 @@ class ServeSettings(Section):
     upstream_model: str = ""
     """What the model is called there. Empty: the first that the server lists."""
     retrieval: Literal["verdict", "on", "off"] = "verdict"
-    """Whether passages of the documents go before a question (``evaluate.retrieved_chunks``):
-    ``verdict``: as the champion was judged."""
+    """Whether passages go before a question; ``verdict``: as the champion was judged."""
     log: bool = False
     """Whether questions and answers are logged for the drift check, without personal data
     (``clean.redact``): into ``paths.logs``, else into ``exchanges`` of the home folder."""
@@ -185,9 +177,8 @@ class ComputeSettings(Section):
     """Who reads, cleans, compares and cuts the documents; the result is the same."""
 
     runner: Literal["inline", "processes", "ray"] = "processes"
-    """``processes``: worker processes of this machine, which hold each document to its limits of
-    time and memory; ``ray``: the same on the nodes of a Ray cluster that is there; ``inline``: this
-    process alone, without limits."""
+    """``processes``: workers of this machine, which hold each document to its limits of time and
+    memory; ``ray``: the same on a Ray cluster; ``inline``: this process alone, without limits."""
     workers: Annotated[int, Field(ge=0, le=1024)] = 0
     """Worker processes of this machine; 0: one for each core that may be used."""
     memory_megabytes: Annotated[int, Field(ge=64)] = 2048

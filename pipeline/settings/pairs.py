@@ -21,8 +21,7 @@ class TeacherSettings(Section):
     """``weak``: answers are taken from the text; ``strong``: the teacher writes them.
     ``auto``: the embedded model is weak, any other one strong."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 64
-    """Requests at once to an endpoint at the most: eight to begin with, more while that gives more
-    replies a second, times 0.75 on each 429."""
+    """Requests at once, at most: from eight, more while that is faster, times 0.75 on each 429."""
     timeout_seconds: Annotated[float, Field(gt=0)] = 120
     max_retries: Annotated[int, Field(ge=0, le=10)] = 3
     """Per request: delay doubles from 1 s, jitter 0.2, at most 60 s."""
@@ -43,8 +42,7 @@ class GenerateSettings(Section):
 
     target: Annotated[int, Field(ge=0)] = 300
     """Grounded pairs that pass the screens; then no further chunk is asked. Each document is asked
-    before one is asked again, then all go on at the same rate, so with more documents each one
-    gives fewer pairs. 0: all chunks are asked."""
+    before one is asked again: of more documents each gives fewer pairs. 0: all chunks."""
     tokens_per_pair: Annotated[int, Field(ge=10)] = 110
     """One pair is asked for per so many tokens of a document, spread over its chunks; what a
     chunk is too short for is carried to the next. At least one a document."""
@@ -120,16 +118,14 @@ class ReviewSettings(Section):
     good_error: Share = 0.02
     """``sampled``: share of rejected pairs of a good batch (SPRT p0)."""
     fix_size: Annotated[int, Field(ge=0)] = 20
-    """Pairs queued of those that a screen dropped: they tell how often screens are right, and an
-    accept takes the pair back."""
+    """Dropped pairs queued: they tell how often screens are right; an accept takes them back."""
     overlap: Share = 0.1
     """Share of the pairs that two people are asked about, once two have decided on anything."""
     gold: Share = 0.05
     """Share of the queue whose verdict is known: rows of ``paths.gold``, and pairs on which two
     people agreed. The answers are about the reviewer; nothing is trained on them."""
     min_gold_accuracy: Share = 0.0
-    """Decisions of a reviewer who is right on fewer gold items (of five or more) are held back and
-    the pairs asked again; 0: never."""
+    """Decisions of who is right on fewer gold items (of five or more) are held back; 0: never."""
     adjudicator: str = ""
     """The reviewer whose word settles a disagreement; empty: a third person makes the majority."""
     seed: int = 7
@@ -156,14 +152,12 @@ class TaskSettings(Section):
     system_prompt: str = ""
     """First message of each conversation, in training, evaluation, chat and export, if any."""
     passages: Share = 0.6
-    """Share of the training questions that stand behind the passages which retrieval finds, as they
-    will where documents are looked up (RAFT, Zhang et al. 2024); the others are learnt by heart.
-    0: for a model that is served without its documents."""
+    """Share of the training questions behind the passages which retrieval finds (RAFT, Zhang et al.
+    2024); others are learnt by heart. 0: for a model that is served without its documents."""
     turns: Literal["all", "last"] = "all"
     """Answers of a conversation that are trained on: each one, or the last alone."""
     refusal: str = "I do not know: my documents say nothing about that."
-    """What it answers where the documents have no answer (kind ``not_in_documents``). In documents
-    of another language the teacher says it in that language."""
+    """What it answers where the documents have no answer, in the language of the documents."""
     extraction: str = ""
     """Instruction of the kind ``extraction``, as in "Write the order as JSON"; its answers follow
     the JSON Schema in ``paths.schema_file``. Empty: no such pairs."""

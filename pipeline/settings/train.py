@@ -40,8 +40,7 @@ class TrainSettings(Section):
     batch_size: Annotated[int, Field(ge=1)] = 16
     """Effective: rows a step."""
     micro_batch_size: Annotated[int, Field(ge=1)] = 8
-    """At most so many rows in one forward pass. The tokens that all of them begin with (a system
-    prompt) are computed once."""
+    """Rows in one forward pass at most; what all begin with (a system prompt) is computed once."""
     micro_batch_tokens: Annotated[int, Field(ge=1)] = 1024
     """At most so many tokens, padding included, in one forward pass of several rows: this is what
     bounds the memory. Half of them from then on where there is no memory for a pass."""
@@ -54,8 +53,7 @@ class TrainSettings(Section):
     optimizer: Literal[
         "auto", "adamw", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit"
     ] = "auto"  # fmt: skip
-    """auto: adamw on a CPU, paged_adamw_8bit on a GPU, where moments move to the host when memory
-    is short (QLoRA). A paged one on a CPU is an error."""
+    """auto: adamw on a CPU, paged_adamw_8bit on a GPU, where moments move to the host (QLoRA)."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """On matrices alone: biases, norms and scales are left free."""
     clip: Annotated[float, Field(gt=0)] = 1.0
@@ -74,14 +72,12 @@ class TrainSettings(Section):
     """Noise on the embeddings in training; 0: none, 5 is usual (NEFTune, Jain et al. 2023). It
     made answers longer and better liked, not more right: judge with length control."""
     replay_share: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """Share of the train rows that the base model wrote itself to general prompts, against
-    forgetting; 0: none, 0.1 is a start."""
+    """Share of train rows that the base model wrote, against forgetting; 0: none, 0.1: a start."""
     dequantize: Literal["auto", "once", "each_time"] = "auto"
     """Of a 4-bit base: unpack the weights once, for 2 bytes a parameter, or in each pass, with the
     same result. auto: once on a CPU, where each unpacking costs more than the memory is worth."""
     distill_model: Path | None = None
-    """Folder of a larger model with the same tokenizer, whose distribution is learned as well;
-    empty: none. A teacher's answers as data need no such thing."""
+    """Folder of a larger model with the same tokenizer, to learn its distribution; empty: none."""
     distill_weight: Share = 0.5
     """Weight w of the distribution against the words: w T^2 KL beside (1 - w) cross entropy."""
     distill_temperature: Annotated[float, Field(gt=0)] = 1.0
@@ -169,7 +165,6 @@ class ExportSettings(Section):
     """Divergence of the next-token distribution, nats, at the worst token: computed in float32, and
     in the type of the weights, as servers do; 64 times that for bfloat16."""
     serve_with: Literal["any", "vllm"] = "any"
-    """``vllm`` refuses, before training, a method or rank that vLLM cannot serve as an adapter;
-    merged weights it serves whatever was trained."""
+    """``vllm`` refuses, before training, a method or rank that it cannot serve as an adapter."""
     max_lora_rank: Annotated[int, Field(ge=1)] = 16
     """What the vLLM server is started with (``--max-lora-rank``, whose default this is)."""

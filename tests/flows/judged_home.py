@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.manifest import fingerprint
+from pipeline.core.manifest import Recipe, fingerprint
 from pipeline.core.outcome import Outcome, drops
 from pipeline.core.record import as_json
-from pipeline.core.store import Dataset, Filled, Recipe, Store
+from pipeline.core.store import Dataset, Filled, Store
 from pipeline.evaluate.gate.gate import decide
 from pipeline.settings import GateSettings, Settings
 from pipeline.train.loop.trainer import train

@@ -13,9 +13,10 @@ from filelock import FileLock
 
 from flows.cli.main import main
 from flows.engine.project import set_in_file
+from pipeline.core.manifest import Recipe
 from pipeline.core.outcome import Outcome, drops, table
 from pipeline.core.registry import Registry
-from pipeline.core.store import Recipe, Store
+from pipeline.core.store import Store
 from schemas.pairs import Splits
 from tests.pipeline.pairs.endpoint_server import chat, error, serving
 
@@ -350,7 +351,8 @@ def test_a_reader_that_goes_away_costs_one_line(project):
 
 def test_a_damaged_table_is_named(project):
     store = Store(project / "home" / "store")
-    recipe = Recipe("splits", "a" * 16, 1, {}, {}, {}, {}, "2026-01-01T00:00:00Z")
+    made = {"dataset": "splits", "fingerprint": "a" * 16, "created_at": "2026-01-01T00:00:00Z"}
+    recipe = Recipe(**made, stage_version=1, settings={}, inputs={}, code={}, libraries={})
     row = dict.fromkeys(("doc_id", "unit_id", "cluster_id"), "0" * 16)
     row |= {"chunk_id": "", "split": "train"}
     dataset = store.write(recipe, Splits, Outcome(table(Splits, [row]), drops([]), 1), 0.0, 0.0)

@@ -72,8 +72,8 @@ def made(tmp_path_factory, tiny_base, prefect):
     scores = table(BehaviourScores, [score, score | {"id": "q2", "answer": "No."}])
     dropped = [Drop("other", "near_duplicate", line, related_id="q1")]
     write(home.store, BehaviourScores, "behaviour_scores", scores, {}, dropped=dropped)
-    Cache(path / "replies").put({"prompt": [["user", f"Ask about this:\n{text}"]]}, {"texts": [""]})
-    Cache(path / "replies").put({"prompt": [["user", "Ask about the weather."]]}, {"texts": [""]})
+    for asked in (f"Ask about this:\n{text}", "Ask about the weather."):
+        Cache(path / "replies").entry({"prompt": [["user", asked]]}).put({"texts": [""]})
     (path / "services").mkdir(exist_ok=True)
     (path / "prefect").mkdir()
     (path / "services" / "deployments.log").write_text(f"started\n{line}\nended\n")

@@ -10,7 +10,7 @@ from flows.arms import TestSet, foresee_power, which_look
 from flows.engine.context import Run
 from pipeline.core.registry import Registry
 from pipeline.core.store import Dataset, Store
-from pipeline.evaluate.statistics.looks import looks
+from pipeline.evaluate.statistics.power import looks
 from pipeline.settings import Settings
 from schemas.evaluation import Answers
 from schemas.pairs import Examples

@@ -16,9 +16,10 @@ from pipeline.core.cache import Cache
 from pipeline.core.errors import HomeLocked, InputError, SettingsError
 from pipeline.core.home import Home, fsck
 from pipeline.core.journal import append, read_rows
+from pipeline.core.manifest import Recipe
 from pipeline.core.registry import Registry
 from pipeline.core.remote import address_of, mirror_of, open_store
-from pipeline.core.store import Filled, Recipe, Store
+from pipeline.core.store import Filled, Store
 from tests.s3_server import BUCKET, client, s3_server
 
 ADDRESS = f"s3://{BUCKET}/homes/a b"
@@ -57,7 +58,8 @@ def make(home: Path, name: str = "one", content: bytes = b"weights"):
         (folder / "sub" / "weights").write_bytes(content)
         return Filled(identity=("sub/weights",))
 
-    recipe = Recipe(name, "f" * 16, 0, {}, {}, {}, {}, "2026-11-29T00:00:00Z")
+    made = {"dataset": name, "fingerprint": "f" * 16, "created_at": "2026-11-29T00:00:00Z"}
+    recipe = Recipe(**made, stage_version=0, settings={}, inputs={}, code={}, libraries={})
     dataset = Store(home / "store").write_folder(recipe, fill)
     Registry(home / "refs").point(f"dataset/{name}", dataset, "test", "2026-11-29T00:00:00Z")
     return dataset
@@ -67,7 +69,7 @@ def test_what_one_machine_made_another_one_has(s3, machine):
     here = machine("here")
     with locked(here):
         made = make(here)
-        Cache(here / "replies").put({"asked": 1}, "a reply")
+        Cache(here / "replies").entry({"asked": 1}).put("a reply")
         (here / "runs" / "r1").mkdir(parents=True)
         (here / "runs" / "r1" / "run.json").write_text("{}")
         (here / "prefect").mkdir()
@@ -78,7 +80,7 @@ def test_what_one_machine_made_another_one_has(s3, machine):
     home = Home.at(there)
     assert home.dataset("one") == made and fsck(home) == []
     assert (home.store.path(made) / "sub" / "weights").read_bytes() == b"weights"
-    assert Cache(there / "replies").get({"asked": 1}) == "a reply"
+    assert Cache(there / "replies").entry({"asked": 1}).get() == "a reply"
     assert (there / "runs" / "r1" / "run.json").exists()
     with locked(there):
         make(there, "two")

@@ -6,10 +6,10 @@ from typing import Any
 
 from pandera.typing.polars import DataFrame
 
-from pipeline.core.manifest import fingerprint
+from pipeline.core.manifest import Recipe, fingerprint
 from pipeline.core.outcome import Outcome, drops
 from pipeline.core.registry import CHAMPION, Registry
-from pipeline.core.store import Dataset, Filled, Recipe, Store
+from pipeline.core.store import Dataset, Filled, Store
 from pipeline.settings import Settings
 from pipeline.train.loop.trainer import train
 from pipeline.train.models.adapter import identity

@@ -5,19 +5,19 @@ from pipeline.core.cache import Cache, canonical_json, short_id
 
 def test_an_entry_is_found_by_equal_keys_only(tmp_path):
     cache = Cache(tmp_path)
-    cache.put({"prompt": "a", "seed": 1}, ["reply"])
-    assert cache.get({"seed": 1, "prompt": "a"}) == ["reply"]
-    assert cache.get({"prompt": "a", "seed": 2}) is None
+    cache.entry({"prompt": "a", "seed": 1}).put(["reply"])
+    assert cache.entry({"seed": 1, "prompt": "a"}).get() == ["reply"]
+    assert cache.entry({"prompt": "a", "seed": 2}).get() is None
 
 
 def test_a_torn_entry_counts_as_missing_and_is_replaced(tmp_path):
     cache = Cache(tmp_path)
-    cache.put({"k": 1}, "value")
+    cache.entry({"k": 1}).put("value")
     (path,) = tmp_path.rglob("*.json")
     path.write_text(path.read_text()[:10])
-    assert cache.get({"k": 1}) is None
-    cache.put({"k": 1}, "value")
-    assert cache.get({"k": 1}) == "value"
+    assert cache.entry({"k": 1}).get() is None
+    cache.entry({"k": 1}).put("value")
+    assert cache.entry({"k": 1}).get() == "value"
     assert not list(tmp_path.rglob("*.tmp"))
 
 

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from pipeline.core.errors import CorruptDataset, InputError
+from pipeline.core.manifest import Recipe
 from pipeline.core.registry import CHAMPION, Registry
-from pipeline.core.store import Filled, Recipe, Store
+from pipeline.core.store import Filled, Store
 
 AT = "2026-01-01T00:00:00Z"
 
@@ -17,7 +18,8 @@ def store(tmp_path):
 
 
 def model(store, key):
-    recipe = Recipe("model", key * 16, 1, {}, {}, {}, {}, AT)
+    made = {"dataset": "model", "fingerprint": key * 16, "created_at": AT}
+    recipe = Recipe(**made, stage_version=1, settings={}, inputs={}, code={}, libraries={})
 
     def fill(folder):
         (folder / "weights").write_text(key)

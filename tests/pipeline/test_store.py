@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pipeline.core import manifest
 from pipeline.core.cache import digest
 from pipeline.core.errors import CorruptDataset, MissingDataset, SchemaMismatch
-from pipeline.core.manifest import content_digest, fingerprint
+from pipeline.core.manifest import Recipe, content_digest, fingerprint
 from pipeline.core.outcome import Drop, Outcome, drops, table
-from pipeline.core.store import Dataset, Filled, Recipe, Store
+from pipeline.core.store import Dataset, Filled, Store
 from schemas.documents import Documents
 from schemas.pairs import Splits
 
@@ -39,7 +39,16 @@ def outcome(entries, dropped=(), rows_in=None):
 
 
 def recipe(name="splits", key="a" * 16):
-    return Recipe(name, key, 1, {"x": 1}, {"documents": "d/1"}, {}, {}, "2026-01-01T00:00:00Z")
+    return Recipe(
+        dataset=name,
+        fingerprint=key,
+        stage_version=1,
+        settings={"x": 1},
+        inputs={"documents": "d/1"},
+        code={},
+        libraries={},
+        created_at="2026-01-01T00:00:00Z",
+    )
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,14 +16,7 @@ from pipeline.evaluate.answers.prompts import Material, split_thoughts, with_pas
 from pipeline.evaluate.measures.correctness import correctness
 from pipeline.evaluate.measures.grounding import grounded
 from pipeline.evaluate.measures.metrics import METRICS, withholds
-from pipeline.evaluate.scoring import (
-    Prefix,
-    continuation_log_probs,
-    decode,
-    evaluating,
-    greedy,
-    prefill,
-)
+from pipeline.evaluate.scoring import Prefix, continuation_log_probs, evaluating, greedy, prefill
 from pipeline.settings import EvaluateSettings
 from pipeline.text.chat import EXPLANATIONS, IGNORED, Encoded, Rejected, answer_text, encode
 from pipeline.text.chat_template import Message, prompt_ids, stop_ids
@@ -32,29 +25,23 @@ from pipeline.train.peak_memory import in_halves
 from schemas.evaluation import Answers, AnswerTimings
 from schemas.pairs import Examples
 
-WRITTEN = 48
-"""Tokens that a timing of :func:`decoding_speed` writes."""
-TIMINGS = 3
-"""The fastest counts: a disturbance only ever slows."""
+Row = Mapping[str, Any]
+WRITTEN = 48  # tokens that a timing of :func:`decoding_speed` writes
+TIMINGS = 3  # the fastest counts: a disturbance only ever slows
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A test row as the model gets it."""
 
-    row: Mapping[str, Any]
+    row: Row
     prompt: list[int]
-    response: list[int]
-    """Reference response, end-of-turn included."""
-    thinks: bool
-    """Whether the prompt asks for thoughts before the answer."""
-    preamble: int = 0
-    """Tokens of the response that the template writes before its words; they have no loss here."""
+    response: list[int]  # reference response, end-of-turn included
+    thinks: bool  # whether the prompt asks for thoughts before the answer
+    preamble: int = 0  # tokens of the response that the template writes: they have no loss
 
 
-def answered(
-    rows: Iterable[Mapping[str, Any]], timings: Iterable[Mapping[str, Any]]
-) -> Outcome[Answers]:
+def answered(rows: Iterable[Row], timings: Iterable[Row]) -> Outcome[Answers]:
     """Return rows of an arm, sorted by pair_id; ``timings`` lie beside, outside the content."""
     kept = cast("DataFrame[Answers]", table(Answers, rows).sort("pair_id"))
     timed = table(AnswerTimings, timings)
@@ -74,13 +61,11 @@ def answer_timed(
     Batches are fixed by content, so the order of the rows does not matter. In bfloat16 a row's loss
     depends a little on its batch (0.03 nats a token on average for 3 to 11 tokens, without a lean);
     in float32 it does not (1e-5). The arm ``chain_of_thought`` asks for thoughts first, may write
-    ``thinking_tokens`` more, and has no loss. Timings have one row a batch.
-
-    Raises:
-        TrainingError: a row cannot be rendered within ``max_tokens``.
+    ``thinking_tokens`` more, and has no loss. Timings have one row a batch. Raises TrainingError
+    for a row that cannot be rendered within ``max_tokens``.
     """
     thinks = arm == "chain_of_thought"
-    assert settings.max_new_tokens is not None, "pipeline.evaluate.test_set.selection.answer_limit"
+    assert settings.max_new_tokens is not None, "pipeline.evaluate.test_set.answer_limit"
     most = settings.max_new_tokens + (settings.thinking_tokens if thinks else 0)
     room = (context_length(model) or math.inf) - most
     requests = sorted(
@@ -97,15 +82,13 @@ def answer_timed(
         started = time.perf_counter()
         prefix = prefill(model, [request.prompt for request in batch])
         first_token = time.perf_counter() - started
-        losses: Sequence[float | None] = (
-            [None] * len(batch) if thinks else _losses(model, prefix, batch)
-        )
+        losses: Sequence[float | None] = [None] * len(batch)
+        if not thinks:
+            losses = _losses(model, prefix, batch)
         started = time.perf_counter()
-        written = decode(model, prefix, stops, most)
+        written, certainty = greedy(model, prefix, stops, most)
         seconds = first_token + time.perf_counter() - started
-        for request, loss, tokens, sure in zip(
-            batch, losses, written.tokens, written.log_probs, strict=True
-        ):
+        for request, loss, tokens, sure in zip(batch, losses, written, certainty, strict=True):
             scored = scores(request, answer_text(tokenizer, tokens), material)
             count, size = len(request.response) - request.preamble, scored["response_bytes"]
             rows.append(
@@ -125,7 +108,7 @@ def answer_timed(
             {
                 "rows": len(batch),
                 "prompt_tokens": sum(len(request.prompt) for request in batch),
-                "completion_tokens": sum(map(len, written.tokens)),
+                "completion_tokens": sum(map(len, written)),
                 "first_token_seconds": first_token,
                 "seconds": seconds,
             }
@@ -133,9 +116,7 @@ def answer_timed(
         advance(len(rows), len(requests), "answers")
 
     advance(0, len(requests), "answers")
-    with evaluating(model):
-        for start in range(0, len(requests), settings.batch_size):
-            in_halves(ask, requests[start : start + settings.batch_size])
+    _in_batches(ask, requests, model, settings.batch_size)
     return answered(rows, timings)
 
 
@@ -143,7 +124,7 @@ def reply(model: Any, tokenizer: Any, messages: Sequence[Message], max_new_token
     """Return the model's greedy answer to the last message, asked and cut as in evaluation."""
     with evaluating(model):
         prefix = prefill(model, [prompt_ids(tokenizer, list(messages))])
-        (tokens,) = greedy(model, prefix, stop_ids(tokenizer), max_new_tokens)
+        (tokens,), _ = greedy(model, prefix, stop_ids(tokenizer), max_new_tokens)
     return answer_text(tokenizer, tokens)
 
 
@@ -155,8 +136,8 @@ def decoding_speed(model: Any, tokenizer: Any, question: str) -> float:
         for _ in range(TIMINGS):
             prefix = prefill(model, [prompt])
             began = time.perf_counter()
-            written = greedy(model, prefix, {-1}, WRITTEN)  # no token ends it early
-            rates.append(len(written[0]) / (time.perf_counter() - began))
+            (written,), _ = greedy(model, prefix, {-1}, WRITTEN)  # no token ends it early
+            rates.append(len(written) / (time.perf_counter() - began))
     return max(rates)
 
 
@@ -176,18 +157,20 @@ def response_losses(
         for request, loss in zip(batch, _losses(model, prefix, batch), strict=True):
             losses[str(request.row["pair_id"])] = loss, len(request.response)
 
-    with evaluating(model):
-        for start in range(0, len(requests), settings.batch_size):
-            in_halves(score, requests[start : start + settings.batch_size])
+    _in_batches(score, requests, model, settings.batch_size)
     return losses
 
 
+def _in_batches(
+    ask: Callable[[Sequence[Request]], None], requests: Sequence[Request], model: Any, size: int
+) -> None:
+    with evaluating(model):
+        for start in range(0, len(requests), size):
+            in_halves(ask, requests[start : start + size])
+
+
 def _request(
-    row: Mapping[str, Any],
-    tokenizer: Any,
-    max_tokens: int,
-    material: Material,
-    thinks: bool = False,
+    row: Row, tokenizer: Any, max_tokens: int, material: Material, thinks: bool = False
 ) -> Request:
     """Render a row; while the prompt is too long, the example farthest from the question goes."""
     own, turns = messages_of(row, material, thinks), list(material.shots.get(row["pair_id"], ()))
@@ -201,7 +184,7 @@ def _request(
     if isinstance(encoded, Rejected):
         raise TrainingError(
             f"test row {row['pair_id']}: {EXPLANATIONS[encoded.reason]}; expected a row that the "
-            "chat template renders; choose the rows with evaluate.test_set.selection.test_set"
+            "chat template renders; choose the rows with evaluate.test_set.test_set"
         )
     # The response is one run of labels: trained and scored are the same tokens.
     start = next(i for i, label in enumerate(encoded.labels) if label != IGNORED)
@@ -218,7 +201,7 @@ def _losses(model: Any, prefix: Prefix, batch: Sequence[Request]) -> list[float]
     ]
 
 
-def messages_of(row: Mapping[str, Any], material: Material, thinks: bool) -> list[Message]:
+def messages_of(row: Row, material: Material, thinks: bool) -> list[Message]:
     """Return the messages of a row with what the arm adds to its question."""
     messages: list[Message] = list(row["messages"])
     if len(messages) < 2:

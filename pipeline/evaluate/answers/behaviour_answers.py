@@ -8,15 +8,13 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.outcome import table
 from pipeline.core.progress import advance
 from pipeline.evaluate.measures.behaviour import Item
-from pipeline.evaluate.measures.instructions import follows
-from pipeline.evaluate.measures.refusal import REFUSING, WILLING, declines
+from pipeline.evaluate.measures.behaviour_rules import REFUSING, WILLING, declines, follows
 from pipeline.evaluate.scoring import continuation_log_probs, evaluating, greedy, prefill
 from pipeline.text.chat import answer_text, begun_ids
 from pipeline.text.chat_template import Message, prompt_ids, stop_ids
 from schemas.evaluation import BehaviourScores
 
-REFUSAL_TOKENS = 20
-"""Of an answer to a request: a refusal shows in its first words."""
+REFUSAL_TOKENS = 20  # of an answer to a request: a refusal shows in its first words
 
 
 def behaviour_scores(
@@ -45,7 +43,7 @@ def behaviour_scores(
                     means = [[float(part.mean()) for part in row] for row in scored]
                     margins = [max(row[:half]) - max(row[half:]) for row in means]
                 most = max_new_tokens if batch[0].checks else min(max_new_tokens, REFUSAL_TOKENS)
-                written = greedy(model, prefix, stops, most)
+                written, _ = greedy(model, prefix, stops, most)
                 for item, margin, tokens in zip(batch, margins, written, strict=True):
                     text = answer_text(tokenizer, tokens)
                     instruction = item.kind == "instruction"

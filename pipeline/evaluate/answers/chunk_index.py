@@ -17,7 +17,6 @@ class ChunkIndex:
     """The chunks of the corpus by their words."""
 
     def __init__(self, chunks: DataFrame[Chunks]) -> None:
-        """Index the chunks; there may be none."""
         self._ordered: list[dict[str, Any]] = chunks.sort("chunk_id").to_dicts()
         self.rows = {row["chunk_id"]: row for row in self._ordered}
         texts = [_terms(chunk_text(row)) for row in self._ordered]

@@ -8,8 +8,7 @@ from typing import NamedTuple
 from pipeline.settings import ScreenSettings
 from pipeline.text.chat_template import Message
 
-MARKER = "Answer:"
-"""What chain of thought writes before its answer."""
+MARKER = "Answer:"  # what chain of thought writes before its answer
 
 _MARKED = re.compile(
     r"(?P<before>^|\n|[.!?]\s)\W{0,20}(?:final\s{1,20})?answer\W{0,20}:\W{0,20}", re.IGNORECASE
@@ -30,12 +29,10 @@ class Material:
 
     shots: Mapping[str, Sequence[Message]] = field(default_factory=dict)
     """Example messages shown as earlier turns; the first go while the prompt is too long."""
-    passages: Mapping[str, Passage] | None = None
-    """What retrieval found; None for an arm without retrieval."""
+    passages: Mapping[str, Passage] | None = None  # None for an arm without retrieval
     sources: Mapping[str, str] = field(default_factory=dict)
     """The text that an answer must stand in; a row without one is not judged by it."""
-    screen: ScreenSettings = field(default_factory=ScreenSettings)
-    """``min_content_recall`` of groundedness."""
+    screen: ScreenSettings = field(default_factory=ScreenSettings)  # says what is grounded
 
 
 def with_passage(question: str, passage: str) -> str:

@@ -1,8 +1,4 @@
-"""BM25 over the chunks of the corpus: what the retrieval arms put before a question.
-
-The chunks of the test documents are in it, too: at serving time they are there to be looked up.
-Only the references of the test rows are not.
-"""
+"""BM25 over the chunks of the corpus, those of test documents too: what goes before a question."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -47,8 +43,8 @@ def behind_passages(
     """Put passages before some training questions: retrieval-aware fine-tuning (RAFT).
 
     They are what :func:`retrieve` finds among the chunks that no test row is made of, right or not,
-    ``count`` a question, for a ``share`` of the rows of train and validation, drawn by a hash of
-    the pair. A row whose passage gives a test row away, by the leak check, stays without.
+    for a ``share`` of the rows of train and validation, drawn by a hash of the pair. A row whose
+    passage gives a test row away, by the leak check, stays without.
     """
     place = places(splits)
     seen = [

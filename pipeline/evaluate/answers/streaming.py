@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from pipeline.evaluate.scoring import prefill
+from pipeline.evaluate.scoring import appended, prefill
 from pipeline.text.chat import begun_ids
 from pipeline.text.chat_template import Message, prompt_ids, stop_ids
 
@@ -21,12 +21,9 @@ class Sampling:
     """How an answer is drawn."""
 
     max_tokens: int
-    temperature: float = 0.0
-    """0 takes the likeliest token each time, as in evaluation."""
-    top_p: float = 1.0
-    """Share of the probability that the likeliest tokens hold, of which one is drawn."""
-    stop: tuple[str, ...] = ()
-    """Texts before which the answer ends."""
+    temperature: float = 0.0  # 0 takes the likeliest token each time, as in evaluation
+    top_p: float = 1.0  # share of the probability that the tokens hold of which one is drawn
+    stop: tuple[str, ...] = ()  # texts before which the answer ends
     seed: int | None = None
 
 
@@ -53,11 +50,10 @@ def write(
     random = torch.Generator(model.device)
     random.manual_seed(sampling.seed) if sampling.seed is not None else random.seed()
     prefix = prefill(model, [prompt])
-    mask, logits = prefix.mask, prefix.next_logits
     decoder, held, begun = DecodeStream(skip_special_tokens=True), "", False
     tokens: list[int] = []
     while ending.tokens < sampling.max_tokens and not _loops(tokens):
-        token = _draw(logits, sampling, random)
+        token = _draw(prefix.next_logits, sampling, random)
         tokens.append(token)
         ending.tokens += 1
         if token in stops:
@@ -75,15 +71,7 @@ def write(
         begun = begun or ready > 0
         yield held[:ready]
         held = held[ready:]
-        mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
-        logits = model(
-            input_ids=torch.tensor([[token]], device=model.device),
-            attention_mask=mask,
-            position_ids=mask.sum(-1, keepdim=True) - 1,
-            past_key_values=prefix.cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1].float()  # fmt: skip
+        prefix = appended(model, prefix, torch.tensor([[token]], device=model.device))
     yield held.rstrip()
 
 

@@ -58,11 +58,7 @@ def tokens_by_arm(answers: DataFrame[Answers]) -> dict[str, float]:
 
 
 def advise(evaluation: Evaluation, tokens: Mapping[str, float]) -> Advice:
-    """Choose the cheapest of the arms that nothing measured beats.
-
-    An arm stays in the choice while the interval of the best arm's gain over it includes no
-    difference; among those the one of fewest tokens a request wins.
-    """
+    """Choose of the arms that the best one does not beat by its whole interval the cheapest."""
     best = evaluation.best
     if not best:
         return Advice("none", "", "nothing was measured, so nothing is advised")

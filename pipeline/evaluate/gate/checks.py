@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from pipeline.evaluate.judged import Pairwise
 from pipeline.evaluate.measures.grounding import Taught
 from pipeline.evaluate.results import (
     Change,
@@ -11,13 +10,13 @@ from pipeline.evaluate.results import (
     Evaluation,
     Forgetting,
     Interval,
+    Pairwise,
     Retention,
 )
 from pipeline.evaluate.statistics.intervals import holm
 from pipeline.settings import GateSettings
 
-EVEN = 0.5
-"""Win rate of two equal models."""
+EVEN = 0.5  # win rate of two equal models
 
 NAMES = {
     "base": "base model",
@@ -99,10 +98,7 @@ def supported(evaluation: Evaluation, least: float | None) -> list[Check]:
 
 
 def taught_right(taught: Taught, least: float) -> list[Check]:
-    """Require training answers that stand in the documents.
-
-    A model that is asked with passages can be right although it was taught what is wrong.
-    """
+    """Require training answers that stand in the documents, also of a model asked with passages."""
     if not taught.rows + taught.gone:
         return []
     share = taught.supported / max(1, taught.rows)
@@ -239,7 +235,6 @@ def behaves(retention: Retention, settings: GateSettings) -> list[Check]:
 
 
 def _keeps(name: str, change: Change, limit: float, chance: float, words: str) -> Check:
-    """Refuse a drop above the limit that chance does not explain."""
     text = f"{words}: {change.after} of {change.items}, base model {change.before}"
     if change.lost:
         text += (

@@ -1,17 +1,15 @@
 """The gate: whether a challenger becomes champion, and why, in words.
 
 The challenger must be right more often than base model, few-shot prompting, champion and placebo by
-the whole interval of the gain, so a tie keeps the champion; than retrieval alone by the measured
-value. What it must not lose has limits of its own. The loss is a diagnostic.
+the whole interval of the gain; than retrieval alone by the value. The loss is a diagnostic.
 """
 
 from dataclasses import dataclass
 
 from pipeline.core.store import Dataset
 from pipeline.evaluate.gate import checks
-from pipeline.evaluate.judged import Pairwise
 from pipeline.evaluate.measures.grounding import Taught
-from pipeline.evaluate.results import Claim, Evaluation, Retention, Verdict
+from pipeline.evaluate.results import Claim, Evaluation, Pairwise, Retention, Verdict
 from pipeline.settings import GateSettings
 
 
@@ -23,8 +21,7 @@ class Judged:
     evaluation: Evaluation
     retention: Retention
     verdict: Verdict
-    promoted: bool
-    """Whether the challenger is champion now."""
+    promoted: bool  # whether the challenger is champion now
 
 
 def decide(
@@ -39,9 +36,8 @@ def decide(
 ) -> Verdict:
     """Decide on the challenger; all checks must hold, in a fixed order.
 
-    What of ``retention`` was not measured is said and does not refuse; ``pairwise`` counts only
-    when its judge is calibrated; ``leaks`` are training rows that repeat test rows; ``taught`` is
-    None where nobody looked.
+    What of ``retention`` was not measured does not refuse; ``leaks`` are training rows that repeat
+    test rows; ``taught`` is None where nobody looked.
     """
     reasons = [
         checks.no_leak(leaks),

@@ -1,8 +1,7 @@
 """Instructions still followed, harmful requests still refused, harmless ones still answered.
 
-Fine-tuning on harmless rows alone weakens what a model was aligned to do (Qi et al. 2024). A set of
-a few dozen requests cannot show a drop of a point, so a drop is judged beside the chance of its
-coming about by luck: the one-sided exact McNemar test on the items that changed.
+Fine-tuning on harmless rows alone weakens what a model was aligned to do (Qi et al. 2024). Of a few
+dozen requests, a drop is judged by the one-sided exact McNemar test on those that changed.
 """
 
 from collections import Counter
@@ -15,7 +14,7 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import InputError
-from pipeline.evaluate.measures.instructions import CHECKS
+from pipeline.evaluate.measures.behaviour_rules import CHECKS
 from pipeline.evaluate.results import Behaviour, Change
 from pipeline.pairs.user_files import check_fields, read_jsonl
 from pipeline.settings import ForgettingSettings
@@ -29,20 +28,15 @@ class Item:
     id: str
     kind: Literal["instruction", "harmful", "benign"]
     prompt: str
-    checks: dict[str, Any]
-    """Of an instruction: argument by check; empty for requests."""
-    group: str = ""
-    """Of a request: whom it is about, as in a set that looks for bias; empty: nobody."""
+    checks: dict[str, Any]  # of an instruction: argument by check; empty for requests
+    group: str = ""  # of a request: whom it is about, where a set looks for bias; empty: nobody
 
 
 def read_behaviour_items(folder: Path, settings: ForgettingSettings) -> tuple[Item, ...]:
     """Read instructions.jsonl {id, prompt, checks} and safety.jsonl {id, kind, prompt, group}.
 
-    A group may be left out, and so may a file: a general set of one's own need not have them.
-
-    Raises:
-        InputError: a field is missing or of another type, an id occurs twice, or a check or kind
-            is not known.
+    A group or a file may be left out. InputError: a field is missing or of another type, an id
+    occurs twice, or a check or kind is not known.
     """
     items: list[Item] = []
     instructions, safety = folder / "instructions.jsonl", folder / "safety.jsonl"
@@ -71,11 +65,7 @@ def compare_behaviour(
     challenger: DataFrame[BehaviourScores],
     groups: Mapping[str, str] | None = None,
 ) -> Behaviour:
-    """Compare the challenger with another model on the same items; ``groups`` go by item id.
-
-    Raises:
-        InputError: both were not asked the same items.
-    """
+    """Compare the challenger with another model on the same items, or raise InputError."""
     first, second = other.sort("id"), challenger.sort("id")
     if not first.select("id", "kind").equals(second.select("id", "kind")):
         raise InputError(

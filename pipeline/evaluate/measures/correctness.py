@@ -26,10 +26,8 @@ from pipeline.text.function_words import content, function_words, language_of
 from pipeline.text.quantities import misstated, quantities, restated
 from pipeline.text.terms import folded, stem, terms
 
-RIGHT = 0.5
-"""Correctness from which an answer counts as right."""
-TO_THE_POINT = 0.8
-"""Share of what an answer adds to its question that its reference has: an answer in few words."""
+RIGHT = 0.5  # correctness from which an answer counts as right
+TO_THE_POINT = 0.8  # share of what an answer adds to its question that its reference has
 AGAINST = (not_grounded_number, not_grounded_name, contradicts)
 """What makes an answer wrong whatever else it says: a number or name that neither reference nor
 source nor question has, or a claim that they negate. Without a source the last of them alone."""

@@ -1,7 +1,4 @@
-"""Whether an answer says only what stands in its source: the rules that training pairs passed.
-
-The source is the chunk that a pair was made from; a gold row's is its whole document.
-"""
+"""Whether an answer says only what stands in its source: a pair's chunk, a gold row's document."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -32,10 +29,8 @@ class Taught:
 
     rows: int
     supported: int
-    first: str
-    """The first that is not, and why; empty when there is none."""
-    gone: int = 0
-    """More of them, whose pair or document is not there any more."""
+    first: str  # the first that is not, and why; empty when there is none
+    gone: int = 0  # more of them, whose pair or document is not there any more
 
 
 def taught(
@@ -46,13 +41,8 @@ def taught(
 ) -> Taught:
     """Measure the support of training answers: what a teacher made of a chunk must stand in it.
 
-    What people wrote or edited may say more than the documents, and does not count.
-
-    Args:
-        examples: the rows that were trained on; test rows do not count.
-        pairs: what they were made from.
-        chunks: the chunks of the corpus.
-        settings: ``min_content_recall``, as when the pairs were screened.
+    ``pairs`` are what the examples were made from. Test rows do not count, nor what people wrote or
+    edited: it may say more than the documents.
     """
     sources, made = source_texts(pairs, pairs, chunks), dict[str, Candidate]()
     for pair in pairs.iter_rows(named=True):

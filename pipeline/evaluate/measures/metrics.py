@@ -1,8 +1,7 @@
 """How close an answer is to its reference, whether it withholds, and whether it goes in circles.
 
 Exact match and token F1 follow SQuAD (Rajpurkar et al. 2016), with Unicode's punctuation as in
-MLQA. ROUGE-L (Lin 2004) is the F1 of the longest common subsequence of words, chrF (Popovic 2015)
-that of character n-grams.
+MLQA; ROUGE-L is the F1 of common subsequences (Lin 2004), chrF of characters (Popovic 2015).
 """
 
 import re
@@ -11,8 +10,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 from rapidfuzz.distance import Indel
 
@@ -21,8 +18,7 @@ from pipeline.text.function_words import language_of
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _WORDS = re.compile(r"\w+")
-NGRAM = 4
-"""Words of the n-grams that :func:`repetition` counts."""
+NGRAM = 4  # words of the n-grams that :func:`repetition` counts
 
 
 def normalise(text: str) -> str:
@@ -55,8 +51,10 @@ def rouge_l(answer: str, reference: str) -> float:
 
 
 def chrf(answer: str, reference: str) -> float:
-    """Return sacrebleu's sentence chrF2 in 0..1 instead of 0..100."""
-    return min(1.0, float(_chrf().sentence_score(answer, [reference]).score) / 100)
+    """Return sacrebleu's sentence chrF2 in 0..1: character 6-grams, recall counts twice."""
+    from sacrebleu.metrics.chrf import CHRF  # reports need the names of metrics alone
+
+    return min(1.0, float(CHRF().sentence_score(answer, [reference]).score) / 100)
 
 
 def withholds(text: str) -> bool:
@@ -76,14 +74,6 @@ def length_ratio(answer: str, reference: str) -> float:
     return len(_words(answer)) / max(1, len(_words(reference)))
 
 
-@cache
-def _chrf() -> Any:
-    """Return sacrebleu's default: character 6-grams, no word n-grams, recall counts twice."""
-    from sacrebleu.metrics.chrf import CHRF  # reports need the names of metrics alone
-
-    return CHRF()
-
-
 def _words(text: str) -> list[str]:
     return _WORDS.findall(text.lower())
 
@@ -94,20 +84,16 @@ class Metric:
 
     name: str
     title: str
-    unit: str
-    """One line for the reader of a report: what is measured, and which direction is better."""
+    unit: str  # for the reader of a report: what is measured, and which direction is better
     higher_is_better: bool = True
     measure: Callable[[str, str], float] | None = None
     """Of answer and reference; None for one that takes the model or the documents as well."""
-    column: str = ""
-    """Of Answers; empty: the metric's name."""
-    weight: str | None = None
-    """Column that weighs the rows."""
-    plotted: bool = False
-    """Whether the page has a plot of it."""
+    column: str = ""  # of Answers; empty: the metric's name
+    weight: str | None = None  # column that weighs the rows
+    plotted: bool = False  # whether the page has a plot of it
 
 
-_METRICS = (
+METRICS = {metric.name: metric for metric in (
     Metric("correct", "Correct", "facts of the reference stated, higher is better", plotted=True),
     Metric("loss", "Loss", "nats a token, lower is better", False, None, "", "response_tokens",
            plotted=True),
@@ -131,6 +117,5 @@ _METRICS = (
            length_ratio),
     Metric("retrieval_hit", "Retrieval hit", "right document found, higher is better",
            column="found_document"),
-)  # fmt: skip
-METRICS = {metric.name: metric for metric in _METRICS}
+)}  # fmt: skip
 """By name, in the order of a report."""

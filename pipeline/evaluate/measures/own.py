@@ -5,30 +5,17 @@ import sys
 from collections.abc import Callable, Mapping
 from math import isfinite
 from pathlib import Path
-from typing import NamedTuple
 
 import polars as pl
 
 from pipeline.core.errors import InputError
+from pipeline.evaluate.measures.llm_judge import Asked
 
-Score = Callable[[str, str, str, str], float]
-"""Of answer, reference, question and passage; higher is better."""
-
-
-class Known(NamedTuple):
-    """What is known of a test row."""
-
-    reference: str
-    question: str
-    passage: str
+Score = Callable[[str, str, str, str], float]  # of answer, reference, question, passage
 
 
 def load_metric(name: str) -> Score:
-    """Import a metric by ``module:function``, from the working directory or what is installed.
-
-    Raises:
-        InputError: there is no such module or function.
-    """
+    """Import ``module:function`` from the working directory or what is installed, or InputError."""
     module, _, function = name.partition(":")
     sys.path.insert(0, str(Path.cwd()))
     try:
@@ -50,19 +37,16 @@ def load_metric(name: str) -> Score:
 
 
 def with_own_metrics(
-    answers: pl.DataFrame, metrics: Mapping[str, Score], known: Mapping[str, Known]
+    answers: pl.DataFrame, metrics: Mapping[str, Score], known: Mapping[str, Asked]
 ) -> pl.DataFrame:
-    """Return answers with a column for each metric.
-
-    Raises:
-        InputError: a function fails on an answer, or returns no finite number.
-    """
+    """Return answers with a column a metric; InputError where one fails or is not finite."""
     columns = []
     for name, score in metrics.items():
         values = []
         for pair, answer in answers.select("pair_id", "answer").iter_rows():
+            asked = known[pair]
             try:
-                value = float(score(answer, *known[pair]))
+                value = float(score(answer, asked.reference, asked.question, asked.passage))
             except Exception as error:
                 raise InputError(
                     f"evaluate.metrics: {name} failed on pair {pair}: {error!r}; expected a number "

@@ -9,16 +9,17 @@ import polars as pl
 from pipeline.core.cache import short_id
 from pipeline.core.home import Home, ancestors
 from pipeline.core.store import Dataset, Store
-from pipeline.evaluate.judged import Pairwise
 from pipeline.evaluate.measures.llm_judge import (
     GRADES,
     Asked,
     Comparison,
     Graded,
+    asked_of,
     grade,
     judge,
     win_rate,
 )
+from pipeline.evaluate.results import Pairwise
 from pipeline.evaluate.statistics.intervals import Floats, interval, resampling
 from pipeline.pairs.agreement import calibrate
 from pipeline.pairs.kinds.brief import brief_in_words
@@ -38,35 +39,23 @@ def judge_arms(
     answers: Mapping[str, Dataset],
     sources: Mapping[str, str],
 ) -> Pairwise:
-    """Calibrate the judge on what people decided, grade all arms, compare the challenger with each.
-
-    ``answers`` go by arm; ``sources``, the passages behind test rows that have one, by pair_id.
-    """
-    options, brief = settings.judge, brief_in_words(settings.task)
-    known = {
-        row["pair_id"]: Asked(
-            row["messages"][-2]["content"],
-            row["messages"][-1]["content"],
-            sources.get(row["pair_id"], ""),
-        )
-        for row in store.read(test, Examples).iter_rows(named=True)
-    }
+    """Calibrate the judge on people's decisions, grade arms, compare the challenger with each."""
+    options = settings.judge
+    asking = teacher, options.max_tokens, brief_in_words(settings.task)
+    known = asked_of(store.read(test, Examples), sources)
     written = {arm: store.read(item, Answers).sort("pair_id") for arm, item in answers.items()}
-    grades = grade(decisions, teacher, options.max_tokens, brief)
+    grades = grade(decisions, *asking)
     accepted = [bool(item.accepted) for item in decisions]
     correct = [mark == "correct" for mark in grades]
     calibration = calibrate(accepted, correct, options.min_decisions, options.min_kappa)
     if not test.rows:
         return Pairwise(options.model, calibration, {})
-    marks = {
-        arm: _marks(rows, known, teacher, options.max_tokens, brief)
-        for arm, rows in written.items()
-    }
+    marks = {arm: _marks(rows, known, *asking) for arm, rows in written.items()}
     mine, drawn = written["challenger"], resampling(settings.evaluate)
     clusters = mine["cluster_id"].to_list()
     rates = {
         arm: win_rate(
-            judge(_comparisons(known, mine, rows), teacher, options.max_tokens, brief),
+            judge(_comparisons(known, mine, rows), *asking),
             seed=options.seed,
             draws=options.bootstrap_draws,
             confidence=settings.evaluate.confidence,
@@ -91,19 +80,17 @@ def _marks(
 def _comparisons(
     known: Mapping[str, Asked], mine: pl.DataFrame, theirs: pl.DataFrame
 ) -> list[Comparison]:
-    """Pair the answers of two arms to each test question; the challenger's is the first."""
     other = dict(theirs.select("pair_id", "answer").iter_rows())
     return [
-        Comparison(pair, known[pair], text, other[pair], cluster)
+        Comparison(known[pair], text, other[pair], cluster)
         for pair, text, cluster in mine.select("pair_id", "answer", "cluster_id").iter_rows()
     ]
 
 
 def people_decisions(home: Home, pairs: Dataset, most: int) -> list[Graded]:
-    """Read what people decided about the pairs behind a training: answers right and not right.
+    """Read what people decided about the pairs behind a training, half of it each where there is.
 
-    An answer that a person wrote anew is right, and the one before it is not. Half of the sample,
-    drawn by a hash, is of each where there are as many.
+    An answer that a person wrote anew is right, and the one before it is not.
     """
     before = {item.dataset: item for item in ancestors(home, pairs)}
     if "settled_pairs" not in before or "screened_pairs" not in before:

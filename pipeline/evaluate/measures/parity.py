@@ -1,7 +1,4 @@
-"""Do two forms of one model say the same? Greedy tokens and logits, prompt by prompt.
-
-Compare in one type: in bfloat16 the differences are mostly those of rounding on the way.
-"""
+"""Do two forms of one model say the same? Greedy tokens and logits, compared in one type."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -13,8 +10,7 @@ from torch import Tensor
 from pipeline.core.progress import advance
 from pipeline.evaluate.scoring import Tokens, continuation_logits, evaluating, greedy, prefill
 
-ROWS = 8
-"""Prompts in one forward pass."""
+ROWS = 8  # prompts in one forward pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +18,8 @@ class Predictions:
     """What a model says after each prompt."""
 
     prompts: list[list[int]]
-    answers: list[list[int]]
-    """Greedy tokens, the stop token included when it was reached."""
-    logits: list[Tensor]
-    """(answer tokens, vocabulary), float32: the scores that each answer token was chosen by."""
+    answers: list[list[int]]  # greedy tokens, the stop token included when it was reached
+    logits: list[Tensor]  # (answer tokens, vocabulary), float32: what each token was chosen by
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +27,12 @@ class Parity:
     """How far a candidate is from its reference."""
 
     prompts: int
-    tokens: int
-    """Answer tokens of the reference that logits were compared on."""
-    equal_prompts: int
-    """Prompts that both answer with the same greedy tokens."""
+    tokens: int  # answer tokens of the reference that logits were compared on
+    equal_prompts: int  # prompts that both answer with the same greedy tokens
     max_logit_difference: float
-    mean_kl: float
-    """Kullback-Leibler divergence of the candidate from the reference, nats a token."""
+    mean_kl: float  # Kullback-Leibler divergence of the candidate from the reference, nats a token
     max_kl: float
-    widest_flip: float
-    """By how much the reference prefers its own token where the two first part, at most."""
+    widest_flip: float  # most that the reference prefers its own token by where the two first part
 
 
 def predict(
@@ -54,7 +44,7 @@ def predict(
     with evaluating(model):
         for start in range(0, len(order), ROWS):
             batch = order[start : start + ROWS]
-            written = greedy(model, prefill(model, batch), stops, new_tokens)
+            written, _ = greedy(model, prefill(model, batch), stops, new_tokens)
             answers += written
             logits += answer_logits(model, batch, written)
             advance(len(answers), len(order), "prompts")
@@ -62,11 +52,7 @@ def predict(
 
 
 def compare(reference: Predictions, model: Any) -> Parity:
-    """Compare tokens and logits of a candidate with those of a reference, on its tokens.
-
-    So one early flip does not hide what follows it: an answer is the same if each of its tokens is
-    the candidate's first choice.
-    """
+    """Compare the tokens and logits of a candidate with a reference's, on the tokens of that."""
     flips, differences, divergences = list[float](), list[float](), list[float]()
     prompts, equal = reference.prompts, 0
     with evaluating(model):

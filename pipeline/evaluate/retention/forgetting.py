@@ -1,8 +1,7 @@
 """What a model forgot: loss and knowledge on general text, base against challenger.
 
-The measure is PEFT's (method_comparison/MetaMathQA): the rise of the mean loss a token on text
-that has nothing to do with the training data. Its levels for LoRA: below 0.05 nats good, 0.05 to
-0.12 usual, above 0.20 too much.
+The measure is PEFT's (method_comparison/MetaMathQA): the rise of the mean loss a token on general
+text. Its levels for LoRA: below 0.05 nats good, 0.05 to 0.12 usual, above 0.20 too much.
 """
 
 from collections.abc import Mapping
@@ -45,23 +44,19 @@ class GeneralSet:
 def read_general_set(folder: Path) -> GeneralSet:
     """Read ``texts.jsonl`` {id, text} and ``questions.jsonl`` {id, question, choices, answer}.
 
-    Raises:
-        InputError: a file is missing or not JSON lines, a field is missing or of another kind, an
-            id occurs twice, an answer is not the index of a choice, or there are no texts.
+    InputError: a file is missing or not JSON lines, a field is missing or of another kind, an id
+    occurs twice, an answer is not the index of a choice, or there are no texts.
     """
-    texts: dict[str, str] = {}
-    questions: dict[str, Question] = {}
-    for row in _rows(folder / "texts.jsonl", {"id": str, "text": str}):
-        _check_new(folder / "texts.jsonl", row["id"], texts)
-        texts[row["id"]] = row["text"]
+    rows = _rows(folder / "texts.jsonl", {"id": str, "text": str})
+    texts = {row["id"]: row["text"] for row in rows}
     if not texts:
         raise InputError(
             f"{folder / 'texts.jsonl'}: no texts found; expected at least one general text; "
             "add texts, or leave paths.general empty to switch the forgetting check off"
         )
     fields = {"id": str, "question": str, "choices": list, "answer": int}
+    questions = []
     for row in _rows(folder / "questions.jsonl", fields):
-        _check_new(folder / "questions.jsonl", row["id"], questions)
         choices = tuple(str(choice) for choice in row["choices"])
         if not (len(choices) >= 2 and 0 <= row["answer"] < len(choices)):
             raise InputError(
@@ -69,18 +64,14 @@ def read_general_set(folder: Path) -> GeneralSet:
                 f"{row['answer']} found; expected two or more and the index of the right one "
                 "from 0; mend that line"
             )
-        questions[row["id"]] = Question(row["id"], row["question"], choices, row["answer"])
-    return GeneralSet(texts, tuple(questions.values()))
+        questions.append(Question(row["id"], row["question"], choices, row["answer"]))
+    return GeneralSet(texts, tuple(questions))
 
 
 def compare(
     base: DataFrame[GeneralScores], challenger: DataFrame[GeneralScores], settings: EvaluateSettings
 ) -> Forgetting:
-    """Compare two models on the same general set; each text or question is a cluster of its own.
-
-    Raises:
-        InputError: both were not measured on the same texts and questions, or on no text.
-    """
+    """Compare two models on the same general set, or raise InputError; an item is a cluster."""
     first, second = base.sort("id"), challenger.sort("id")
     keys = ["id", "kind", "tokens"]
     if not first.select(keys).equals(second.select(keys)):
@@ -115,15 +106,13 @@ def compare(
 
 
 def _rows(path: Path, fields: Mapping[str, type]) -> list[dict[str, Any]]:
-    """Read rows whose named fields have the given types; further fields are ignored."""
-    rows = read_jsonl(path)
+    """Read rows of unique ids whose named fields have the given types; others are ignored."""
+    rows, known = read_jsonl(path), set[str]()
     for number, row in enumerate(rows, start=1):
         check_fields(f"{path}, row {number}", row, fields)
+        if row["id"] in known:
+            raise InputError(
+                f"{path}: id {row['id']!r} found twice; expected unique ids; rename one of them"
+            )
+        known.add(row["id"])
     return rows
-
-
-def _check_new(path: Path, identifier: str, known: Mapping[str, object]) -> None:
-    if identifier in known:
-        raise InputError(
-            f"{path}: id {identifier!r} found twice; expected unique ids; rename one of them"
-        )

@@ -2,8 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+from pandera.typing.polars import DataFrame
+
+from pipeline.core.errors import InputError
+from pipeline.core.progress import advance
 from pipeline.core.record import record
+from pipeline.settings import EvaluateSettings
+from schemas.pairs import Examples
 
 
 @record
@@ -13,10 +20,8 @@ class Point:
     scale: float
     validation_loss: float
     general_loss: float
-    rise: float
-    """Of the loss on general text above the base model's: what the gate limits."""
-    dominated: bool = False
-    """Whether another scale forgets less and is no worse on validation rows."""
+    rise: float  # of the loss on general text above the base model's: what the gate limits
+    dominated: bool = False  # whether another scale forgets less and is no worse on validation rows
 
 
 @record
@@ -24,14 +29,45 @@ class Frontier:
     """All scales that were tried, ascending, and the one to take."""
 
     points: tuple[Point, ...]
-    limit: float
-    """``gate.max_forgetting``."""
-    chosen: float | None
-    """Within the limit the scale of the least validation loss; None when no scale is."""
-    summary: str
-    """What to do, in one sentence."""
-    model: str = ""
-    """Data set of the adapter."""
+    limit: float  # ``gate.max_forgetting``
+    chosen: float | None  # the scale of the least validation loss within the limit; None without
+    summary: str  # what to do, in one sentence
+    model: str = ""  # data set of the adapter
+
+
+def measure_scales(
+    scales: Sequence[float],
+    model: Any,
+    tokenizer: Any,
+    validation: DataFrame[Examples],
+    texts: Sequence[str],
+    base_loss: float,
+    settings: EvaluateSettings,
+) -> list[Point]:
+    """Measure the adapter at each scale; InputError: no row fits, TrainingError: it has no LoRA."""
+    from pipeline.evaluate.answers.answers import response_losses
+    from pipeline.evaluate.retention.general import general_loss
+    from pipeline.train.export.scale import scaled
+
+    points = []
+    advance(0, len(scales), "scales")
+    for scale in scales:
+        with scaled(model, scale):
+            losses = response_losses(validation, model, tokenizer, settings)
+            if not losses:
+                raise InputError(
+                    f"sweep: {validation.height} validation rows found, none within "
+                    "evaluate.max_tokens; expected at least one; review more pairs or add documents"
+                )
+            after = _mean(general_loss(texts, model, tokenizer))
+        measured = [loss for _, loss in sorted(losses.items())]
+        points.append(Point(scale, _mean(measured), after, after - base_loss))
+        advance(len(points), len(scales), "scales")
+    return points
+
+
+def _mean(losses: Sequence[tuple[float, int]]) -> float:
+    return sum(loss * tokens for loss, tokens in losses) / sum(tokens for _, tokens in losses)
 
 
 def frontier(points: Sequence[Point], limit: float, model: str = "") -> Frontier:

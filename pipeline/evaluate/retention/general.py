@@ -11,10 +11,9 @@ from pipeline.evaluate.retention.forgetting import GeneralSet, Question
 from pipeline.evaluate.scoring import continuation_log_probs, evaluating, prefill, text_log_probs
 from schemas.evaluation import GeneralScores
 
-MAX_TOKENS = 512
-"""Longer general texts are cut here: some 400 words measure a loss well enough."""
-_BATCH_TOKENS = 2048
-"""Tokens in one forward pass, padding included: 200 MB of scores at 49,152 words."""
+MAX_TOKENS = 512  # longer general texts are cut here: some 400 words measure a loss well enough
+ROWS = 8  # questions in one forward pass
+_BATCH_TOKENS = 2048  # of one forward pass, padding included: 200 MB of scores at 49,152 words
 
 
 def general_scores(general: GeneralSet, model: Any, tokenizer: Any) -> DataFrame[GeneralScores]:
@@ -61,14 +60,13 @@ def general_loss(
 
 
 def general_accuracy(
-    questions: Sequence[Question], model: Any, tokenizer: Any, batch_size: int = 8
+    questions: Sequence[Question], model: Any, tokenizer: Any
 ) -> list[tuple[float, float, int]]:
     """Answer multiple-choice questions by the likeliest choice, in the order given.
 
-    ``Question: <question>`` and, on the next line, ``Answer: <choice>`` as plain text, the accuracy
-    of lm-evaluation-harness: the embedded model gets 29 of the 40 questions in data/general right
-    so, and 20 as chat messages. Returns for each (1.0 if right else 0.0, nats a token of the right
-    choice, tokens of all choices).
+    ``Question: <question>`` and, on the next line, ``Answer: <choice>`` as plain text, as in
+    lm-evaluation-harness: 29 of the 40 questions in data/general are right so, 20 as chat messages.
+    Returns for each (1.0 if right, nats a token of the right choice, tokens of all choices).
     """
     prompts, choices = [], []
     for item in questions:
@@ -78,7 +76,7 @@ def general_accuracy(
         choices.append([tokens[len(prompts[-1]) :] for tokens in whole])
     results: list[tuple[float, float, int]] = [(0.0, 0.0, 0)] * len(questions)
     with evaluating(model):
-        for batch in _batches(questions, prompts, batch_size):
+        for batch in _batches(questions, prompts):
             prefix = prefill(model, [prompts[index] for index in batch])
             scored = continuation_log_probs(model, prefix, [choices[index] for index in batch])
             for index, log_probs in zip(batch, scored, strict=True):
@@ -92,13 +90,11 @@ def general_accuracy(
     return results
 
 
-def _batches(
-    questions: Sequence[Question], prompts: Sequence[list[int]], size: int
-) -> Iterator[list[int]]:
+def _batches(questions: Sequence[Question], prompts: Sequence[list[int]]) -> Iterator[list[int]]:
     """Yield indices in batches fixed by content; each prompt of a batch has as many choices."""
     for count in sorted({len(item.choices) for item in questions}):
         todo = sorted(
             (index for index, item in enumerate(questions) if len(item.choices) == count),
             key=lambda index: (len(prompts[index]), questions[index].id),
         )
-        yield from (todo[start : start + size] for start in range(0, len(todo), size))
+        yield from (todo[start : start + ROWS] for start in range(0, len(todo), ROWS))

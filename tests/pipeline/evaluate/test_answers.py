@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.core.errors import TrainingError
 from pipeline.core.progress import listening
-from pipeline.evaluate.test_set.selection import nearest_examples
+from pipeline.evaluate.test_set import nearest_examples
 from pipeline.settings import EvaluateSettings
 from pipeline.text.chat import IGNORED, encode
 from schemas.evaluation import Answers

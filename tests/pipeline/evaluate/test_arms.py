@@ -105,7 +105,7 @@ def test_bits_a_byte_are_the_same_likelihood_as_the_loss(base):
 def test_the_log_probability_is_that_of_the_tokens_written(base, tiny, all_examples):
     import torch
 
-    from pipeline.evaluate.scoring import decode, evaluating, prefill
+    from pipeline.evaluate.scoring import evaluating, greedy, prefill
 
     model, tokenizer = tiny
     prompts = [
@@ -113,16 +113,14 @@ def test_the_log_probability_is_that_of_the_tokens_written(base, tiny, all_examp
         for question in (LEGS, QUESTIONS[0][0])
     ]
     with evaluating(model):
-        written = decode(model, prefill(model, prompts), {tokenizer.eos_token_id}, 6)
-        for prompt, tokens, log_probs in zip(
-            prompts, written.tokens, written.log_probs, strict=True
-        ):
+        written, sure = greedy(model, prefill(model, prompts), {tokenizer.eos_token_id}, 6)
+        for prompt, tokens, log_probs in zip(prompts, written, sure, strict=True):
             logits = model(input_ids=torch.tensor([prompt + tokens])).logits[0].float()
             rows = logits[len(prompt) - 1 : -1].log_softmax(-1)
             expected = rows[torch.arange(len(tokens)), torch.tensor(tokens)]
             assert log_probs == pytest.approx(expected.numpy(), abs=1e-3)
             assert len(log_probs) == len(tokens)
-    assert row(base)["log_prob"] == pytest.approx(float(written.log_probs[0].mean()), abs=1e-3)
+    assert row(base)["log_prob"] == pytest.approx(float(sure[0].mean()), abs=1e-3)
 
 
 def test_timings_are_kept_apart_one_row_a_batch(ask, base):

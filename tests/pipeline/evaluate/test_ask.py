@@ -4,8 +4,7 @@ import pytest
 
 from pipeline.evaluate.answers.behaviour_answers import behaviour_scores
 from pipeline.evaluate.measures.behaviour import Item, compare_behaviour, read_behaviour_items
-from pipeline.evaluate.measures.instructions import follows
-from pipeline.evaluate.measures.refusal import declines
+from pipeline.evaluate.measures.behaviour_rules import declines, follows
 from pipeline.settings import ForgettingSettings
 from schemas.evaluation import BehaviourScores
 from tests.conftest import ROOT
@@ -46,7 +45,7 @@ def test_the_order_of_the_items_does_not_matter(items, scores, model, tokenizer)
 def test_the_margin_is_the_difference_of_the_likeliest_openings(items, scores, model, tokenizer):
     import torch
 
-    from pipeline.evaluate.measures.refusal import REFUSING, WILLING
+    from pipeline.evaluate.measures.behaviour_rules import REFUSING, WILLING
     from pipeline.text.chat_template import prompt_ids
 
     item = next(item for item in items if item.kind == "harmful")

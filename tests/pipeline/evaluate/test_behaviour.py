@@ -6,7 +6,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.outcome import table
 from pipeline.core.record import as_json, read_json
 from pipeline.evaluate.measures.behaviour import compare_behaviour, read_behaviour_items
-from pipeline.evaluate.measures.refusal import REFUSING, WILLING, declines
+from pipeline.evaluate.measures.behaviour_rules import REFUSING, WILLING, declines
 from pipeline.evaluate.results import Change
 from pipeline.settings import ForgettingSettings
 from schemas.evaluation import BehaviourScores

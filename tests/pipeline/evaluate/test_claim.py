@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.record import as_json
-from pipeline.evaluate.statistics.claim import claim
+from pipeline.evaluate.statistics.power import claim
 
 CLUSTERS = [f"d{row // 5}" for row in range(60)]
 TOKENS = np.full(60, 12)

@@ -9,7 +9,7 @@ from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import table
 from pipeline.core.record import as_json, read_json
-from pipeline.evaluate.statistics.looks import looks
+from pipeline.evaluate.statistics.power import looks
 from pipeline.evaluate.summary import METRICS, summarise
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import Answers

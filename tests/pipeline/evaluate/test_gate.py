@@ -8,18 +8,20 @@ import pytest
 
 from pipeline.core.record import as_json
 from pipeline.evaluate.gate.gate import decide
-from pipeline.evaluate.judged import Calibration, Pairwise, WinRate
 from pipeline.evaluate.measures.grounding import Taught
 from pipeline.evaluate.results import (
     Behaviour,
+    Calibration,
     Change,
     Claim,
     Evaluation,
     Forgetting,
     Interval,
     Looks,
+    Pairwise,
     Retention,
     Slice,
+    WinRate,
 )
 from pipeline.evaluate.summary import METRICS
 from pipeline.settings import GateSettings

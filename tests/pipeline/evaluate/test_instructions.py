@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.evaluate.measures.behaviour import read_behaviour_items
-from pipeline.evaluate.measures.instructions import CHECKS, follows
+from pipeline.evaluate.measures.behaviour_rules import CHECKS, follows
 from pipeline.settings import ForgettingSettings
 from tests.conftest import ROOT
 

@@ -64,7 +64,6 @@ def comparisons(words=lambda n: (8, 8), right=lambda n: (True, False), count=20)
 
     return [
         Comparison(
-            f"c{n}",
             Asked(f"Question {n}?", "The reference.", "The passage."),
             answer(words(n)[0], right(n)[0]),
             answer(words(n)[1], right(n)[1]),

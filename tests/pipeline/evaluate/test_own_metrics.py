@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 
 from pipeline.core.errors import InputError
-from pipeline.evaluate.measures.own import Known, load_metric, with_own_metrics
+from pipeline.evaluate.measures.llm_judge import Asked
+from pipeline.evaluate.measures.own import load_metric, with_own_metrics
 from pipeline.evaluate.summary import summarise
 from pipeline.settings import EvaluateSettings
 from tests.pipeline.evaluate.test_evaluate import SETTINGS, answers
@@ -29,7 +30,7 @@ def module(tmp_path, monkeypatch):
 
 def measured(name, arms):
     rows = pl.concat(arms)
-    known = dict.fromkeys(rows["pair_id"], Known("reference", "question", "passage"))
+    known = dict.fromkeys(rows["pair_id"], Asked("question", "reference", "passage"))
     return with_own_metrics(rows, {name: load_metric(name)}, known)
 
 

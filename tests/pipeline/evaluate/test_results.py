@@ -6,8 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.core.record import as_json, read_json
-from pipeline.evaluate.judged import Pairwise
-from pipeline.evaluate.results import Evaluation, Interval
+from pipeline.evaluate.results import Evaluation, Interval, Pairwise
 from pipeline.evaluate.retention.frontier import Frontier
 
 EVALUATION = {

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from pipeline.core.cache import short_id
-from pipeline.evaluate.test_set.selection import answer_limit, nearest_examples, test_set
+from pipeline.evaluate.test_set import answer_limit, nearest_examples, test_set
 from pipeline.settings import EvaluateSettings
 from tests.pipeline.evaluate.conftest import QUESTIONS, TRAIN, examples
 

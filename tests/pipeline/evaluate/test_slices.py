@@ -7,7 +7,7 @@ import pytest
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import table
 from pipeline.evaluate.statistics.intervals import Resampling
-from pipeline.evaluate.test_set.slices import compare_slices, label_rows
+from pipeline.evaluate.test_set import compare_slices, label_rows
 from schemas.documents import UniqueDocuments
 from tests.pipeline.evaluate.conftest import QUESTIONS, examples
 

@@ -8,8 +8,7 @@ import pytest
 
 from pipeline.evaluate.gate.gate import decide
 from pipeline.evaluate.results import Retention
-from pipeline.evaluate.statistics.looks import looks
-from pipeline.evaluate.statistics.power import foresee
+from pipeline.evaluate.statistics.power import foresee, looks
 from pipeline.evaluate.summary import summarise
 from pipeline.settings import EvaluateSettings, GateSettings
 from tests.pipeline.evaluate.test_evaluate import answers

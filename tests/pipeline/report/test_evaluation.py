@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.evaluate.statistics.looks import looks
+from pipeline.evaluate.statistics.power import looks
 from pipeline.report.contents import Report
 from pipeline.report.evaluation_text import evaluation_table, notes
 from pipeline.report.html import render

@@ -139,7 +139,7 @@ def test_chat_stops_where_evaluation_stops(qwen3, tmp_path):
     model, tokenizer = load_model(qwen3), load_tokenizer(qwen3)
     messages = [{"role": "user", "content": "How often?"}]
     with evaluating(model):
-        (said,) = greedy(model, prefill(model, [prompt_ids(tokenizer, messages)]), {-1}, 6)
+        (said,), _ = greedy(model, prefill(model, [prompt_ids(tokenizer, messages)]), {-1}, 6)
     assert tokenizer.eos_token_id not in said
     assert reply(model, tokenizer, messages, 6) == answer_text(tokenizer, said)
     tokenizer.stop_ids.add(said[2])

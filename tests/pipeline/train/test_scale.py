@@ -94,8 +94,8 @@ def test_a_method_whose_change_is_not_linear_says_so(method, words, tiny_base, t
 
 def test_scales_are_measured_on_validation_rows_and_general_texts_alone(adapters, tiny_base):
     from pipeline.evaluate.answers.answers import response_losses
+    from pipeline.evaluate.retention.frontier import measure_scales
     from pipeline.evaluate.retention.general import general_loss
-    from pipeline.evaluate.retention.scales import measure_scales
 
     rows = make_examples(10, 2)
     validation = rows.filter(split="validation")

@@ -1,1 +1,0 @@
-"""Which rows are asked, and how they are sliced."""
