@@ -18,8 +18,7 @@ ITEM_FIELDS = (
 (random, without a ``hint``; gold items look the same) or ``fix`` (``hint``: why it is shown)."""
 EDITS = {"instruction": "edited_instruction", "response": "edited_response"}
 """What may be edited, and where the better text is written."""
-DECISION_FIELDS = ("verdict", *EDITS.values(), "flags", "note", "reviewer")
-"""Filled in by the reviewer."""
+DECISION_FIELDS = ("verdict", *EDITS.values(), "flags", "note", "reviewer")  # to be filled in
 BOUNCES = {
     "unreadable": "the line cannot be read; mend it, or copy the line from the other queue file",
     "unknown_pair": "this pair_id is not in the queue; leave the pair_id column as it was",
@@ -54,6 +53,21 @@ class Decision:
     seen_response: str | None = None  # in the reviewer's own copy of the item, if there is one
     seen_instruction: str | None = None
 
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> "Decision":
+        """Take the decision out of a row of a queue file; flags may be a list or one string."""
+        flags, seconds = row.get("flags"), row.get("seconds")
+        words = flags if isinstance(flags, list) else re.split(r"[\s,;|]+", _text(flags))
+        named = (_text(word).lower() for word in words)
+        names = ("pair_id", *DECISION_FIELDS)
+        texts: dict[str, Any] = {name: _text(row.get(name)) for name in names}
+        texts["pair_id"] = texts["pair_id"].removeprefix("pair-")
+        texts["verdict"] = texts["verdict"].lower()
+        texts["flags"] = tuple(dict.fromkeys(filter(None, named)))
+        texts |= {f"seen_{name}": _text(row[name]) for name in EDITS if row.get(name) is not None}
+        texts["seconds"] = float(seconds) if isinstance(seconds, int | float) else None
+        return cls(**texts)
+
     @property
     def is_begun(self) -> bool:
         """Whether anything was decided; a reviewer's name alone is none."""
@@ -74,31 +88,48 @@ class Decision:
                 edited[column] = text
         return edited
 
+    def bounce_reason(self, item: Item | None) -> str | None:
+        """Return the key of :data:`BOUNCES` that keeps it from counting, or None."""
+        if item is None:
+            return "unknown_pair"
+        if not self.verdict:
+            return "missing_verdict"
+        if self.verdict not in VERDICTS:
+            return "unknown_verdict"
+        if not self.reviewer:
+            return "missing_reviewer"
+        if any(flag not in FLAGS for flag in self.flags):
+            return "unknown_flag"
+        if self.verdict == "accept":
+            return self._changed_beside_accept(item)
+        if self.verdict == "edit":
+            return self._wrong_edit(item)
+        return "missing_flag" if self.verdict == "reject" and not self.flags else None
 
-def read_decision(row: Mapping[str, Any]) -> Decision:
-    """Take the decision out of a row of a queue file; flags may be a list or one string."""
-    flags, seconds = row.get("flags"), row.get("seconds")
-    words = flags if isinstance(flags, list) else re.split(r"[\s,;|]+", _text(flags))
-    names = (_text(word).lower() for word in words)
-    return Decision(
-        pair_id=_text(row.get("pair_id")).removeprefix("pair-"),
-        verdict=_text(row.get("verdict")).lower(),
-        edited_response=_text(row.get("edited_response")),
-        flags=tuple(dict.fromkeys(filter(None, names))),
-        note=_text(row.get("note")),
-        reviewer=_text(row.get("reviewer")),
-        edited_instruction=_text(row.get("edited_instruction")),
-        seconds=float(seconds) if isinstance(seconds, int | float) else None,
-        seen_response=None if row.get("response") is None else _text(row["response"]),
-        seen_instruction=None if row.get("instruction") is None else _text(row["instruction"]),
-    )
+    def _wrong_edit(self, item: Item) -> str | None:
+        if not (self.edited_instruction or self.edited_response):
+            return "missing_edit"
+        edits = self.edits(item)
+        if not any(edits.values()):
+            return "same_edit"
+        asked, shown = edits["edited_instruction"], str(item.get("instruction", ""))
+        # The turns of a conversation before its last question are no part of the pair's question.
+        before = [same_text(text.rpartition(LAST_TURN)[0]) for text in (asked or shown, shown)]
+        return "turns_changed" if before[0] != before[1] else None
+
+    def _changed_beside_accept(self, item: Item) -> str | None:
+        for name, column in EDITS.items():
+            original = same_text(str(item.get(name, "")))
+            edited, seen = getattr(self, column), getattr(self, f"seen_{name}")
+            if edited and same_text(edited) != original:
+                return "edit_without_verdict"
+            if seen is not None and same_text(seen) != original:
+                return f"{name}_overwritten"
+        return None
 
 
 def to_decision(annotation: Mapping[str, Any], pair_id: str, reviewer: str) -> Decision:
-    """Return the decision in an annotation, unchecked: the server stores whatever it is sent.
-
-    Several verdicts are joined by a comma, which no rule lets pass.
-    """
+    """Return the decision in an annotation, unchecked; several verdicts are joined by a comma."""
     answers = _answers(annotation.get("result"))
     row: dict[str, Any] = {"note": "\n".join(answers.get("note", ()))}
     if annotation.get("was_cancelled"):
@@ -108,11 +139,11 @@ def to_decision(annotation: Mapping[str, Any], pair_id: str, reviewer: str) -> D
         row["verdict"] = ", ".join(answers.get("verdict", ()))
         row["flags"] = answers.get("flags", [])
     about = {"pair_id": pair_id, "reviewer": reviewer, "seconds": annotation.get("lead_time")}
-    return read_decision(row | about)
+    return Decision.read(row | about)
 
 
 def _answers(result: Any) -> dict[str, list[str]]:
-    """Return what was answered by control; a text area may hold a string or a list of them."""
+    """Return the answers by control; a text area may hold a string or a list of them."""
     answers: dict[str, list[str]] = {}
     for region in result if isinstance(result, list) else ():
         value = region.get("value") if isinstance(region, dict) else None
@@ -123,49 +154,6 @@ def _answers(result: Any) -> dict[str, list[str]]:
         said = answers.setdefault(str(region.get("from_name")), [])
         said.extend(str(word) for word in words if word is not None and str(word) not in said)
     return answers
-
-
-def bounce_reason(decision: Decision, item: Item | None) -> str | None:
-    """Return the key of :data:`BOUNCES` that keeps a decision from counting, or None."""
-    verdict = decision.verdict
-    if item is None:
-        return "unknown_pair"
-    if not verdict:
-        return "missing_verdict"
-    if verdict not in VERDICTS:
-        return "unknown_verdict"
-    if not decision.reviewer:
-        return "missing_reviewer"
-    if any(flag not in FLAGS for flag in decision.flags):
-        return "unknown_flag"
-    if verdict == "accept":
-        return _changed_beside_accept(decision, item)
-    if verdict == "edit":
-        return _wrong_edit(decision, item)
-    return "missing_flag" if verdict == "reject" and not decision.flags else None
-
-
-def _wrong_edit(decision: Decision, item: Item) -> str | None:
-    if not (decision.edited_instruction or decision.edited_response):
-        return "missing_edit"
-    edits = decision.edits(item)
-    if not any(edits.values()):
-        return "same_edit"
-    asked, shown = edits["edited_instruction"], str(item.get("instruction", ""))
-    # The turns of a conversation before its last question are no part of the pair's question.
-    before = [same_text(text.rpartition(LAST_TURN)[0]) for text in (asked or shown, shown)]
-    return "turns_changed" if before[0] != before[1] else None
-
-
-def _changed_beside_accept(decision: Decision, item: Item) -> str | None:
-    for name, column in EDITS.items():
-        original = same_text(str(item.get(name, "")))
-        edited, seen = getattr(decision, column), getattr(decision, f"seen_{name}")
-        if edited and same_text(edited) != original:
-            return "edit_without_verdict"
-        if seen is not None and same_text(seen) != original:
-            return f"{name}_overwritten"
-    return None
 
 
 def filled_in(row: Mapping[str, Any]) -> str:

@@ -22,13 +22,7 @@ LABEL_CONFIG = Path(__file__).parent / "label_config.xml"
 def to_items(
     pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks], hints: Mapping[str, str]
 ) -> list[dict[str, str]]:
-    """Return what the reviewer sees of each pair, in the order given: :data:`ITEM_FIELDS`.
-
-    ``hints`` has why a pair is to be mended, by ``pair_id``; the others are for the audit.
-
-    Raises:
-        ReviewError: a pair names a chunk that is not there.
-    """
+    """Return what the reviewer sees of each pair; ``hints``: why one is to be mended, by id."""
     by_id = {row["chunk_id"]: row for row in chunks.iter_rows(named=True)}
     items: dict[str, dict[str, str]] = {}
     for row in pairs.iter_rows(named=True):
@@ -42,15 +36,13 @@ def to_items(
         chunk = by_id.get(chunk_id, {"title": "", "section": "", "text": ""})
         other = by_id.get(row["other_chunk_id"])
         passages = [chunk["text"], *([other["text"]] if other else [])]
-        item = {
-            "pair_id": pair_id,
+        item = row | {
             "queue": "fix" if pair_id in hints else "audit",
             "hint": hints.get(pair_id, ""),
             "document": _place(chunk["title"], chunk["section"]),
             "instruction": _asked(row),
             "chunk_text": "\n\n* * *\n\n".join(passages),
         }
-        item |= {name: row[name] for name in ("input", "response", "evidence")}
         items.setdefault(pair_id, {name: item[name] for name in ITEM_FIELDS})
     return list(items.values())
 
@@ -62,7 +54,6 @@ def _place(title: str, section: str) -> str:
 
 
 def _asked(row: Mapping[str, Any]) -> str:
-    """Return the instruction, behind the turns of the conversation before it."""
     asked = str(row["instruction"])
     before = [f"{turn['role'].capitalize()}: {turn['content']}" for turn in row["history"]]
     return "\n\n".join(before) + LAST_TURN + asked if before else asked

@@ -3,9 +3,10 @@
 import secrets
 from collections.abc import Collection, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from pandera.typing.polars import DataFrame
@@ -15,31 +16,18 @@ from annotation.label_studio_api import Project, Server
 from annotation.label_studio_connection import Connection
 from annotation.label_studio_ledger import Ledger, Line, State, is_gone
 from annotation.label_studio_project import ReviewProject, mark
-from annotation.queue import Pulled, PushResult, QueueStatus, join_reviews, locked, standing
+from annotation.queue import Pulled, PushResult, done_and_skipped, join_reviews, locked
 from pipeline.pairs.reviewers import Policy
 from pipeline.settings import LabelStudioSettings
 from schemas.documents import Chunks
 from schemas.pairs import Reviews, ScreenedPairs
 
 
-@dataclass(frozen=True, slots=True)
-class BatchStatus:
-    """One push, by where its tasks stand: ``tasks = decided + skipped + open``."""
-
-    batch: str
-    pushed_at: str  # UTC, ISO 8601
-    tasks: int  # without those that were deleted before anybody decided on their pair
-    decided: int
-    skipped: int
-    open: int
-
-
 class LabelStudioQueue:
     """A project of a Label Studio server, and a folder with the ledger and all raw annotations.
 
-    The server neither keeps a pair from being imported twice nor an annotation from being
-    nonsense: the ledger does the one, the rules of ``annotation.decisions`` the other. A push or
-    pull raises ReviewError when it cannot be asked, or when our project is gone.
+    The ledger keeps a pair from being imported twice, the rules of ``annotation.decisions`` an
+    annotation from being nonsense. ReviewError: the server cannot be asked, or the project is gone.
     """
 
     def __init__(
@@ -64,13 +52,7 @@ class LabelStudioQueue:
         *,
         batch: str | None = None,
     ) -> PushResult:
-        """Store the pairs that were never pushed as tasks, in the order given.
-
-        A killed push is completed by the next one. A task that a person deleted stays deleted.
-
-        Raises:
-            ReviewError: a chunk is missing, the server cannot be asked, or our project is gone.
-        """
+        """Store the pairs that were never pushed as tasks; the next push completes a killed one."""
         items = to_items(pairs, chunks, hints or {})
         name = batch or f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
         if not items:
@@ -87,15 +69,7 @@ class LabelStudioQueue:
         return PushResult(new=len(new), already=len(items) - len(new))
 
     def pull(self, elsewhere: DataFrame[Reviews] | None = None) -> Pulled:
-        """Fetch what was annotated, changed or deleted since the last pull; return all decisions.
-
-        When the latest annotation of a reviewer on a pair breaks a rule, none of theirs counts
-        for that pair until it is mended. The task of a pair that decisions ``elsewhere``, in the
-        queue files, settle is taken away.
-
-        Raises:
-            ReviewError: the server cannot be asked, or our project is gone.
-        """
+        """Fetch what is new; take away tasks that decisions ``elsewhere``, in the files, settle."""
         with locked(self.folder), closing(self._server):
             notes: list[str] = []
             state = self._ledger.state()
@@ -128,8 +102,7 @@ class LabelStudioQueue:
         """Have each task asked of as many people as its pair lacks, and close what lacks none."""
         here = self.stored().reviews
         lacking = self.policy.missing(join_reviews(here, elsewhere), self.queued())
-        settled = frozenset(pair_id for pair_id, count in lacking.items() if not count)
-        self._project.close(state, settled)
+        self._project.close(state, {pair_id for pair_id, count in lacking.items() if not count})
         votes = here.filter(pl.col("verdict") != "skip").group_by("pair_id").len()
         self._project.ask(state, lacking, dict(votes.iter_rows()))
 
@@ -137,36 +110,28 @@ class LabelStudioQueue:
         """Return the decisions pulled so far; asks no server."""
         return self._ledger.judge()
 
-    def status(self) -> QueueStatus:
-        """Count the pairs by what was pulled so far; asks no server."""
-        return standing(self.queued(), self.stored(), self.policy)
-
     def queued(self) -> frozenset[str]:
         """Return the pairs with a task or a decision; asks no server."""
         return frozenset(self._tasks(set(self.stored().reviews["pair_id"])))
 
-    def batches(self, everywhere: Pulled | None = None) -> list[BatchStatus]:
-        """Return the pushes, oldest first, by what was pulled so far here, or ``everywhere``."""
+    def batches(self, everywhere: Pulled | None = None) -> list[dict[str, Any]]:
+        """Return the pushes, oldest first, by what was pulled so far here, or ``everywhere``.
+
+        Each has ``batch``, ``pushed_at`` (UTC, ISO 8601) and its ``tasks``: ``decided``,
+        ``skipped`` or ``open``, without those that were deleted before anybody decided.
+        """
         stored = everywhere or self.stored()
-        lacking = self.policy.missing(stored.reviews, set(stored.reviews["pair_id"]))
-        decided = {pair_id for pair_id, count in lacking.items() if not count}
-        skipped = lacking.keys() - decided - stored.decided
-        members: dict[str, set[str]] = {}
-        times: dict[str, str] = {}
-        for pair_id, line in self._tasks(lacking.keys()).items():
-            members.setdefault(line["batch"], set()).add(pair_id)
-            times.setdefault(line["batch"], line["pushed_at"])
-        return [
-            BatchStatus(
-                batch=batch,
-                pushed_at=times[batch],
-                tasks=len(pairs),
-                decided=len(pairs & decided),
-                skipped=len(pairs & skipped),
-                open=len(pairs - decided - skipped),
-            )
-            for batch, pairs in members.items()
-        ]
+        tasks = self._tasks(set(stored.reviews["pair_id"]))
+        decided, skipped = done_and_skipped(tasks, stored, self.policy)
+        batches: dict[str, dict[str, Any]] = {}
+        counts = dict.fromkeys(("tasks", "decided", "skipped", "open"), 0)
+        for pair_id, line in tasks.items():
+            about = {"batch": line["batch"], "pushed_at": line["pushed_at"]}
+            batch = batches.setdefault(line["batch"], about | counts)
+            side = "decided" if pair_id in decided else "skipped" if pair_id in skipped else "open"
+            batch["tasks"] += 1
+            batch[side] += 1
+        return list(batches.values())
 
     def _tasks(self, answered: Collection[str]) -> dict[str, Line]:
         """Return the last task of each pair; one that is deleted counts when it was answered."""

@@ -49,11 +49,7 @@ class Project(NamedTuple):
 
 
 class Server:
-    """A Label Studio server, checked at the first call; the SDK is imported then as well.
-
-    Every method raises ReviewError: :class:`Passing` when the server is down, slow or failing,
-    :class:`Gone` for something it does not have.
-    """
+    """A Label Studio server; raises :class:`Passing` while it fails, :class:`Gone` for a task."""
 
     def __init__(self, connection: Connection, timeout_seconds: float) -> None:
         self.url = connection.url
@@ -68,7 +64,7 @@ class Server:
             self._http.close()
         self._http = self._sdk = None
 
-    def find_project(self, marker: str, known: int | None = None) -> Project | None:
+    def find_project(self, marker: str, known: int = 0) -> Project | None:
         """Return the project with the marker in its description: that of a known id, or any."""
         with self._asking() as sdk:
             projects = [Project.of(listed) for listed in sdk.projects.list(page_size=100)]
@@ -110,10 +106,7 @@ class Server:
             sdk.tasks.delete(str(task))
 
     def tasks(self, project: int, since: datetime | None = None) -> Iterator[dict[str, Any]]:
-        """Yield tasks by id, of those updated ``since`` then or later, as the server holds them.
-
-        With data, counts, drafts, and annotations, skips included.
-        """
+        """Yield tasks by id as the server holds them, of those updated ``since`` then or later."""
         last = 0
         # By id rather than by page: a task deleted meanwhile would move another one out of sight.
         while True:
@@ -219,7 +212,6 @@ class Server:
         )
 
     def _said(self, body: Any) -> str:
-        """Return the server's own words, on one line."""
         if isinstance(body, dict):
             body = body.get("validation_errors") or body.get("detail") or body
         text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, default=str)

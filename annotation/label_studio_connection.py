@@ -6,7 +6,6 @@ import re
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -66,13 +65,7 @@ def read_login(home: Path) -> Login | None:
 
 
 def find_connection(settings: LabelStudioSettings, home: Path) -> Connection | None:
-    """Return the server to review on, or None when there is none.
-
-    A url in the settings wins, its key from LABEL_STUDIO_API_KEY; else the home folder's login.
-
-    Raises:
-        ReviewError: a url without a key, or a login that cannot be read.
-    """
+    """Return the server to review on, None without one; ReviewError: a url without its key."""
     if settings.url:
         key = os.environ.get(KEY_VARIABLE, "").strip()
         if not key:
@@ -86,21 +79,10 @@ def find_connection(settings: LabelStudioSettings, home: Path) -> Connection | N
     return Connection(login.url, login.token, str(login_path(home))) if login else None
 
 
-class Account(NamedTuple):
-    """A login as it is handed over."""
+def invite(name: str, settings: Settings) -> dict[str, str]:
+    """Make an account for a name or e-mail address: ``url``, ``email`` and ``password`` of it.
 
-    url: str
-    email: str
-    password: str
-
-
-def invite(name: str, settings: Settings) -> Account:
-    """Make an account by Label Studio's invitation link, its password random and stored nowhere.
-
-    ``name`` is an e-mail address, or one is made of it.
-
-    Raises:
-        ReviewError: there is no server, it cannot be asked, or it refuses the account.
+    A ReviewError where there is no server, or it refuses.
     """
     connection = find_connection(settings.label_studio, settings.paths.home)
     if connection is None:
@@ -114,16 +96,14 @@ def invite(name: str, settings: Settings) -> Account:
             f"review invite: {name!r} found; expected an e-mail address, or a name of which one "
             "can be made in Latin letters; give one"
         )
-    account = Account(connection.url, email, secrets.token_urlsafe(12))
+    account = {"email": email, "password": secrets.token_urlsafe(12)}
     try:
         with connection.client(timeout=60) as client:
             key = {"Authorization": f"Token {connection.key}"}
             invitation = client.get("/api/invite", headers=key).raise_for_status().json()
             link = str(invitation["invite_url"])
-            form = client.get(link)
-            secret = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form.text)
-            fields = {"email": email, "password": account.password}
-            fields["csrfmiddlewaretoken"] = secret[1] if secret else ""
+            secret = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get(link).text)
+            fields = account | {"csrfmiddlewaretoken": secret[1] if secret else ""}
             answer = client.post(link, data=fields, headers={"Referer": connection.url})
     except (httpx.HTTPError, ValueError, KeyError) as error:
         raise ReviewError(
@@ -136,4 +116,4 @@ def invite(name: str, settings: Settings) -> Account:
             f"label studio at {connection.url}: it made no account for {email} (HTTP "
             f"{answer.status_code}); expected an address that has none yet; choose another name"
         )
-    return account
+    return {"url": connection.url} | account

@@ -14,10 +14,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from annotation.decisions import BOUNCES, EDITS, Item, bounce_reason, filled_in, to_decision
+from annotation.decisions import BOUNCES, EDITS, Item, filled_in, to_decision
 from annotation.queue import Pulled
 from pipeline.core.cache import write_atomically
 from pipeline.core.journal import append, pair_id_in, parse, read_lines, read_time, write_time
@@ -33,7 +34,7 @@ class State:
     """Where we stand; one small file, replaced in one step."""
 
     queue: str  # marker of our project, since titles repeat and ids do on another server
-    project: int | None = None  # None while it is being made
+    project: int = 0  # 0 while it is being made
     form: str = ""  # digest of the form and the settings that the project has
     tasks: int = 0  # that the project had when it was last compared with the ledger
     seen: str | None = None  # the latest update of a task pulled, by the server's clock
@@ -59,7 +60,6 @@ class Ledger:
     """The folder with these files."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
         self._pushed = folder / "pushed.jsonl"
         self._annotations = folder / "annotations.jsonl"
         self.state_path = folder / "state.json"
@@ -99,12 +99,8 @@ class Ledger:
         return Pushed(tasks, pending, last, torn)
 
     def note(self, state: State, lines: Iterable[Line], time: str = "at") -> None:
-        """Append lines to pushed.jsonl, with the marker of our project and the time.
-
-        ``importing``: an import of these pairs begins; ``compared_at``: what was appended before
-        equals the server. For the others see :attr:`Pushed.tasks`.
-        """
-        stamp = {"queue": state.queue, time: _now()}
+        """Append lines to pushed.jsonl, with the marker of our project and the time by its name."""
+        stamp = {"queue": state.queue, time: write_time(datetime.now(UTC))}
         append(self._pushed, [line | stamp for line in lines])
 
     def missing(self, state: State, items: Sequence[Item]) -> list[Item]:
@@ -115,10 +111,7 @@ class Ledger:
         return [item for item in items if item["pair_id"] not in known]
 
     def annotations(self) -> tuple[dict[tuple[str, int], Line], list[str]]:
-        """Return the latest version of each annotation that was not deleted, by (queue, id).
-
-        And the lines that cannot be read, since all of the project was last fetched.
-        """
+        """Return the latest annotations by (queue, id), and the lines that cannot be read."""
         current: dict[tuple[str, int], Line] = {}
         torn: list[str] = []
         for text in read_lines(self._annotations):
@@ -136,33 +129,28 @@ class Ledger:
 
     def note_annotations(self, lines: Iterable[Line]) -> None:
         """Append to annotations.jsonl; ``all_fetched``: what torn lines held is there again."""
-        now = _now()
-        append(self._annotations, [{"pulled_at": now} | line for line in lines])
+        stamp = {"pulled_at": write_time(datetime.now(UTC))}
+        append(self._annotations, [stamp | line for line in lines])
 
     def judge(self) -> Pulled:
         """Check the latest annotation of each reviewer on each pair against the rules."""
         known = {pair_id for _, pair_id in self.pushed().tasks}
-        latest: dict[tuple[str, str], tuple[tuple[datetime, int], Line]] = {}
         current, torn = self.annotations()
-        for line in current.values():
-            place = str(line["pair_id"]), str(line["reviewer"])
-            order = _when(line), _id(line)
-            if place not in latest or latest[place][0] < order:
-                latest[place] = order, line
+        ordered = sorted(current.values(), key=lambda line: (_when(line), _id(line)))
+        latest = {(str(line["pair_id"]), str(line["reviewer"])): line for line in ordered}
         good: list[Line] = []
         advice = (
             f"{self._annotations.name}: the line cannot be read; the next pull that reaches Label "
             "Studio fetches it again"
         )
         bounced = [Drop(pair_id_in(text), "unreadable", f"{advice}: {text}") for text in torn]
-        for pair_id, reviewer in sorted(latest):
-            (when, _), line = latest[pair_id, reviewer]
+        for (pair_id, reviewer), line in sorted(latest.items(), key=itemgetter(0)):
             decision = to_decision(line["annotation"], pair_id, reviewer)
             texts = {name: line.get(name, "") for name in EDITS}
-            reason = bounce_reason(decision, texts if pair_id in known else None)
+            reason = decision.bounce_reason(texts if pair_id in known else None)
             if reason is None:
                 edits = decision.edits(texts)
-                good.append(decision.fields() | edits | {"decided_at": write_time(when)})
+                good.append(decision.fields() | edits | {"decided_at": write_time(_when(line))})
             else:
                 what = filled_in(decision.fields() | {"task": line["task_id"]})
                 bounced.append(Drop(pair_id, reason, f"{BOUNCES[reason]}: {what}"))
@@ -186,7 +174,3 @@ def _id(line: Line) -> Any:
 def _when(line: Line) -> datetime:
     found = read_time(line["annotation"].get("updated_at")) or read_time(line.get("pulled_at"))
     return found or datetime.min.replace(tzinfo=UTC)
-
-
-def _now() -> str:
-    return write_time(datetime.now(UTC))

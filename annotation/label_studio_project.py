@@ -1,7 +1,7 @@
 """Our project on a Label Studio server: made, kept in line with the ledger, filled, read."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -32,6 +32,15 @@ class ReviewProject:
     def open(self, state: State, create: bool) -> Project | None:
         """Return our project, with the form and the settings of today."""
         marker = mark(state)
+        project = self._server.find_project(marker, state.project)
+        if project is None and state.project:
+            raise ReviewError(
+                f"label studio at {self._server.url}: no project with {marker!r} in its "
+                f"description; expected project {state.project}, which holds our tasks; bring it "
+                "back (or correct label_studio.url), or delete "
+                f"{self._ledger.state_path}: the next push then makes a new project for the "
+                "pairs without a decision, and decisions pulled before still count"
+            )
         fields: dict[str, Any] = {
             "title": self._settings.project,
             "description": f"Pairs to review; written by tuneloop. Keep this mark: {marker}",
@@ -46,7 +55,6 @@ class ReviewProject:
             "sampling": "Sequential sampling",
         }
         form = digest(fields)
-        project = self._found(state)
         if project is None and create:
             self._ledger.save(state)  # with the marker, so that a project made now is found again
             project = self._server.create_project(fields)
@@ -56,19 +64,6 @@ class ReviewProject:
             state.project, state.form = project.id, form
             self._ledger.save(state)
         return project
-
-    def _found(self, state: State) -> Project | None:
-        marker = mark(state)
-        found = self._server.find_project(marker, state.project)
-        if found is None and state.project is not None:
-            raise ReviewError(
-                f"label studio at {self._server.url}: no project with {marker!r} in its "
-                f"description; expected project {state.project}, which holds our tasks; bring it "
-                "back (or correct label_studio.url), or delete "
-                f"{self._ledger.state_path}: the next push then makes a new project for the "
-                "pairs without a decision, and decisions pulled before still count"
-            )
-        return found
 
     def store(self, state: State, chunk: Sequence[Item], batch: str) -> None:
         """Import a chunk; after an error only what the server lacks is imported again."""
@@ -87,7 +82,6 @@ class ReviewProject:
                     self._import(state, left, batch)
 
     def _import(self, state: State, items: Sequence[Item], batch: str) -> None:
-        assert state.project is not None
         pair_ids = [str(item["pair_id"]) for item in items]
         self._ledger.note(state, [{"importing": pair_ids}])
         tasks = [to_task(item, batch) for item in items]
@@ -97,18 +91,15 @@ class ReviewProject:
                 f"label studio at {self._server.url}: an import returned {len(task_ids)} ids for "
                 f"{len(tasks)} tasks; expected one each; the next push compares"
             )
-        self._note_tasks(state, zip(pair_ids, task_ids, [batch] * len(tasks), strict=True))
+        about = {"batch": batch, "project": state.project}
+        stored = zip(pair_ids, task_ids, strict=True)
+        lines = [{"pair_id": pair_id, "task_id": task_id} | about for pair_id, task_id in stored]
+        self._ledger.note(state, lines, "pushed_at")
         state.tasks += len(tasks)
         self._ledger.save(state)
 
-    def _note_tasks(self, state: State, tasks: Iterable[tuple[str, int, str]]) -> None:
-        names = ("pair_id", "task_id", "batch")
-        lines = [dict(zip(names, task, strict=True)) for task in tasks]
-        self._ledger.note(state, [line | {"project": state.project} for line in lines], "pushed_at")
-
     def compare(self, state: State) -> None:
         """Bring the ledger in line with the server, which may know more or less than it."""
-        assert state.project is not None
         tasks = list(self._server.tasks(state.project))
         by_pair: dict[str, list[Line]] = {}
         for task in tasks:
@@ -122,12 +113,13 @@ class ReviewProject:
                 count -= 1
         ours = self._ledger.pushed().of(state)
         found = [
-            (pair_id, twins[0]["id"], str(twins[0]["data"].get("batch", "")))
+            {"pair_id": pair_id, "task_id": twins[0]["id"]}
+            | {"batch": str(twins[0]["data"].get("batch", "")), "project": state.project}
             for pair_id, twins in by_pair.items()
             if ours.get(pair_id, {}).get("task_id") not in [task["id"] for task in twins]
             or "closed_at" in ours[pair_id]
         ]
-        self._note_tasks(state, found)
+        self._ledger.note(state, found, "pushed_at")
         there = {pair_id for pair_id, line in ours.items() if not is_gone(line)}
         deleted = [{"pair_id": pair_id} for pair_id in there - by_pair.keys()]
         self._ledger.note(state, deleted, "deleted_at")
@@ -137,7 +129,6 @@ class ReviewProject:
 
     def close(self, state: State, pair_ids: Collection[str]) -> None:
         """Delete the tasks of pairs that were decided elsewhere, but none with work in it."""
-        assert state.project is not None
         ours = self._ledger.pushed().of(state)
         here = {pair_id for pair_id, line in ours.items() if not is_gone(line)}
         here -= set(self._ledger.judge().reviews["pair_id"])
@@ -157,10 +148,7 @@ class ReviewProject:
             self._server.delete_task(idle[pair_id])
 
     def ask(self, state: State, lacking: Mapping[str, int], votes: Mapping[str, int]) -> None:
-        """Have tasks given out until as many people have answered as it takes.
-
-        ``lacking`` has how many decisions each pair lacks, ``votes`` how many it has here.
-        """
+        """Have tasks asked of as many people as have ``votes`` on a pair and are ``lacking``."""
         for pair_id, line in self._ledger.pushed().of(state).items():
             count = lacking.get(pair_id, 0)
             people = votes.get(pair_id, 0) + count
@@ -173,11 +161,7 @@ class ReviewProject:
             self._ledger.note(state, [{"pair_id": pair_id, "overlap": people}])
 
     def fetch(self, state: State) -> int:
-        """Store what was annotated, changed or deleted since the last time.
-
-        All of the project is fetched for lines of the ledger that cannot be read; return how many.
-        """
-        assert state.project is not None
+        """Store what is new; after torn lines all there is. Return how many lines were torn."""
         stored, torn = self._ledger.annotations()
         seen = read_time(state.seen) if state.seen and not torn else None
         by_task: dict[int, dict[int, Line]] = {}

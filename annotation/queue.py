@@ -1,8 +1,16 @@
-"""The review queue: what every reviewing tool offers, and what it answers."""
+"""The review queue: what every reviewing tool answers, and what is noted beside it.
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+::
+
+    gold_items.jsonl   the items whose verdict is known
+    asked_again.jsonl  pairs queued anew, and when
+    targeted.jsonl     pairs that people should see for what they are
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,8 +19,11 @@ from filelock import FileLock, Timeout
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import ReviewError
+from pipeline.core.journal import append, read_rows, write_time
 from pipeline.core.outcome import Drop, drops, table
+from pipeline.pairs.review_sample import GoldItem
 from pipeline.pairs.reviewers import Policy
+from pipeline.settings import Settings
 from schemas.base import Drops
 from schemas.pairs import Reviews
 
@@ -71,18 +82,20 @@ def join_reviews(
     return cast("DataFrame[Reviews]", latest)
 
 
-def standing(queued: Collection[str], pulled: Pulled, policy: Policy) -> QueueStatus:
-    """Count queued pairs by what was decided on them, wherever it was."""
+def done_and_skipped(
+    queued: Iterable[str], pulled: Pulled, policy: Policy
+) -> tuple[set[str], set[str]]:
+    """Return which of the queued pairs are decided, wherever it was, and which only skipped."""
     lacking = policy.missing(pulled.reviews, queued)
     done = {pair_id for pair_id, count in lacking.items() if not count}
-    skipped = set(pulled.reviews["pair_id"]).intersection(queued) - done - pulled.decided
-    return QueueStatus(
-        queued=len(queued),
-        open=len(queued) - len(skipped) - len(done),
-        skipped=len(skipped),
-        done=len(done),
-        bounced=pulled.bounced.height,
-    )
+    return done, lacking.keys() & set(pulled.reviews["pair_id"]) - done - pulled.decided
+
+
+def standing(queued: Collection[str], pulled: Pulled, policy: Policy) -> QueueStatus:
+    """Count queued pairs by what was decided on them."""
+    done, skipped = map(len, done_and_skipped(queued, pulled, policy))
+    left = len(queued) - skipped - done
+    return QueueStatus(len(queued), left, skipped, done, pulled.bounced.height)
 
 
 @contextmanager
@@ -97,3 +110,44 @@ def locked(folder: Path) -> Iterator[None]:
             f"review: the queue in {folder} is in use for more than {LOCK_SECONDS:g} s; expected "
             "one push or pull at a time; wait for the other one and run again"
         ) from error
+
+
+def read_policy(settings: Settings) -> Policy:
+    """Return whose decisions count, by the settings and by what is noted."""
+    gold = [
+        GoldItem(**row | {"makers": tuple(row["makers"])})
+        for row in read_rows(_noted(settings.paths.home, "gold_items"))
+        if row.keys() == set(GoldItem._fields)
+    ]
+    asked = read_rows(_noted(settings.paths.home, "asked_again"))
+    again = {row["pair_id"]: row["at"] for row in asked if "pair_id" in row}
+    people = settings.label_studio.reviewers
+    return Policy(settings.review, people, {item.pair_id: item for item in gold}, again)
+
+
+def note_gold(home: Path, items: Sequence[GoldItem]) -> None:
+    """Note gold items before they are queued."""
+    append(_noted(home, "gold_items"), [item._asdict() for item in items])
+
+
+def ask_again(home: Path, pair_ids: Sequence[str]) -> None:
+    """Note pairs whose decisions so far do not count any more."""
+    at = write_time(datetime.now(UTC))
+    append(_noted(home, "asked_again"), [{"pair_id": pair_id, "at": at} for pair_id in pair_ids])
+
+
+def target(home: Path, pair_ids: Sequence[str], evidence_id: str) -> None:
+    """Note pairs that people should see for what they are: those of drifted documents."""
+    known = targeted(home)
+    rows = [{"pair_id": key, "evidence_id": evidence_id} for key in pair_ids if key not in known]
+    append(_noted(home, "targeted"), rows)
+
+
+def targeted(home: Path, say: Callable[[str], None] = lambda text: None) -> frozenset[str]:
+    """Return the ids of all pairs noted by :func:`target`; ``say`` is told of a torn line."""
+    rows = read_rows(_noted(home, "targeted"), say)
+    return frozenset(str(row["pair_id"]) for row in rows if "pair_id" in row)
+
+
+def _noted(home: Path, name: str) -> Path:
+    return home / "reviews" / f"{name}.jsonl"

@@ -1,26 +1,16 @@
 """The review queue as plain files: JSON lines and a spreadsheet, filled in by a person."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from pandera.typing.polars import DataFrame
 
-from annotation.decisions import (
-    BOUNCES,
-    DECISION_FIELDS,
-    ITEM_FIELDS,
-    Decision,
-    Item,
-    bounce_reason,
-    filled_in,
-    read_decision,
-)
+from annotation.decisions import BOUNCES, DECISION_FIELDS, ITEM_FIELDS, Decision, Item, filled_in
 from annotation.items import readme, to_items
-from annotation.queue import Pulled, PushResult, QueueStatus, join_reviews, locked, standing
+from annotation.queue import Pulled, PushResult, QueueStatus, done_and_skipped, locked, standing
 from annotation.spreadsheet import Sheet, read_sheet, write_sheet
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import ReviewError
@@ -28,7 +18,7 @@ from pipeline.core.journal import append, pair_id_in, parse, read_lines, read_ti
 from pipeline.core.outcome import Drop
 from pipeline.pairs.reviewers import Policy
 from schemas.documents import Chunks
-from schemas.pairs import Reviews, ScreenedPairs
+from schemas.pairs import ScreenedPairs
 
 Row = dict[str, Any]
 
@@ -59,16 +49,8 @@ class FileQueue:
         pairs: DataFrame[ScreenedPairs],
         chunks: DataFrame[Chunks],
         hints: Mapping[str, str] | None = None,
-        elsewhere: DataFrame[Reviews] | None = None,
     ) -> PushResult:
-        """Add the pairs that are not in the queue yet, in the order given.
-
-        ``elsewhere`` are decisions taken outside of these files: see :meth:`close`.
-
-        Raises:
-            ReviewError: a pair names a chunk that is not among the chunks, the CSV cannot be
-                read, or another program holds the queue.
-        """
+        """Add the pairs that are not in the queue yet; ReviewError: a chunk is not there."""
         items = to_items(pairs, chunks, hints or {})
         with locked(self.folder):
             lines = read_lines(self._queue)
@@ -78,19 +60,12 @@ class FileQueue:
                 blank: Row = dict.fromkeys(DECISION_FIELDS, "") | {"flags": []}
                 lines += [json.dumps(item | blank, ensure_ascii=False) for item in new]
                 write_atomically(self._queue, "".join(f"{line}\n" for line in lines).encode())
-            self._complete_sheet(elsewhere)
+            self._complete_sheet()
             write_atomically(self.folder / "README.txt", readme().encode())
         return PushResult(new=len(new), already=len(items) - len(new))
 
     def pull(self) -> Pulled:
-        """Store what was filled in since the last pull, and return every decision.
-
-        When the latest decision of a reviewer on a pair is a bad one, none of theirs counts for
-        that pair until it is mended.
-
-        Raises:
-            ReviewError: the CSV cannot be read, or another program holds the queue.
-        """
+        """Store what was filled in since the last pull, and return every decision."""
         with locked(self.folder):
             pulled, new = self._collect()
             append(self._decisions, new)
@@ -100,15 +75,19 @@ class FileQueue:
         """Return every decision, what was filled in and not pulled yet included; writes nothing."""
         return self._collect()[0]
 
-    def close(self, elsewhere: DataFrame[Reviews]) -> None:
+    def close(self) -> None:
         """Take blank rows of settled pairs out of the CSV; add one where a decision is lacking."""
         with locked(self.folder):
             if self._sheet.exists():
-                self._complete_sheet(elsewhere)
+                self._complete_sheet()
+
+    def queued(self) -> Set[str]:
+        """Return the ids of the pairs."""
+        return self.items().keys()
 
     def status(self) -> QueueStatus:
         """Count the pairs, what was filled in and not pulled yet included; writes nothing."""
-        return standing(self.items().keys(), self.stored(), self.policy)
+        return standing(self.queued(), self.stored(), self.policy)
 
     def items(self) -> dict[str, Item]:
         """Return the queued pairs by id, in the order of the queue."""
@@ -120,16 +99,15 @@ class FileQueue:
                 items[str(row["pair_id"])] = {name: row[name] for name in ITEM_FIELDS}
         return items
 
-    def open_items(self, reviewer: str, elsewhere: DataFrame[Reviews] | None = None) -> list[Item]:
+    def open_items(self, reviewer: str) -> list[Item]:
         """Return the pairs that lack a decision which this reviewer may take."""
         items = self.items()
-        reviews = join_reviews(self.stored().reviews, elsewhere)
-        may = self.policy.open_to(reviewer, reviews, items)
+        may = self.policy.open_to(reviewer, self.stored().reviews, items)
         return [item for pair_id, item in items.items() if pair_id in may]
 
     def decide(self, decision: Decision) -> None:
         """Store one decision at once; ReviewError: it breaks a rule."""
-        reason = bounce_reason(decision, self.items().get(decision.pair_id))
+        reason = decision.bounce_reason(self.items().get(decision.pair_id))
         if reason is not None:
             raise ReviewError(f"review of {decision.pair_id}: {reason}; {BOUNCES[reason]}")
         stamp = {"decided_at": write_time(datetime.now(UTC)), "source": "terminal"}
@@ -140,11 +118,12 @@ class FileQueue:
         items = self.items()
         stored, bounced = self._stored(items)
         new, unusable = self._filled_in(items, stored)
+        # A bad latest decision leaves none of its reviewer on that pair.
         latest = {(row["pair_id"], row["reviewer"]): row for row in sorted(stored + new, key=_when)}
         current = [
-            row | read_decision(row).edits(items[row["pair_id"]])
+            row | Decision.read(row).edits(items[row["pair_id"]])
             for _, row in sorted(latest.items())
-            if bounce_reason(read_decision(row), items.get(row["pair_id"])) is None
+            if Decision.read(row).bounce_reason(items.get(row["pair_id"])) is None
         ]
         return Pulled.of(current, bounced + unusable), new
 
@@ -157,9 +136,9 @@ class FileQueue:
             if row is None or read_time(row.get("decided_at")) is None:
                 bounced.append(Drop(pair_id_in(line), "unreadable", line))
                 continue
-            decision, source = read_decision(row), str(row.get("source"))
+            decision, source = Decision.read(row), str(row.get("source"))
             stored.append(_entry(decision, items, str(row["decided_at"]), source))
-            reason = bounce_reason(decision, items.get(decision.pair_id))
+            reason = decision.bounce_reason(items.get(decision.pair_id))
             if reason is not None and source not in (self._sheet.name, self._queue.name):
                 bounced.append(Drop(decision.pair_id, reason, f"{BOUNCES[reason]}: {line}"))
         return stored, bounced
@@ -176,10 +155,10 @@ class FileQueue:
         for source, row, line in self._rows():
             if row is None:
                 bounced.append(Drop(pair_id_in(line), "unreadable", line))
-            decision = read_decision(row or {})
+            decision = Decision.read(row or {})
             if not decision.is_begun:
                 continue
-            reason = bounce_reason(decision, items.get(decision.pair_id))
+            reason = decision.bounce_reason(items.get(decision.pair_id))
             if reason is not None:
                 message = f"{source}, {BOUNCES[reason]}: {line}"
                 bounced.append(Drop(decision.pair_id, reason, message))
@@ -205,19 +184,17 @@ class FileQueue:
         required = [name for name in DECISION_FIELDS if name != "edited_instruction"]  # it is newer
         return read_sheet(self._sheet.read_bytes(), self._sheet.name, ("pair_id", *required))
 
-    def _complete_sheet(self, elsewhere: DataFrame[Reviews] | None) -> None:
+    def _complete_sheet(self) -> None:
         """Add the items that the CSV lacks; rows that somebody began stay as they were found."""
         sheet = self._read_sheet()
-        found = [(read_decision(row), row) for row in sheet.rows]
-        reviews, items = join_reviews(self.stored().reviews, elsewhere), self.items()
-        lacking = self.policy.missing(reviews, items)
-        settled = {pair_id for pair_id, count in lacking.items() if not count}
-        decided = set(reviews.filter(pl.col("verdict") != "skip")["pair_id"])
+        found = [(Decision.read(row), row) for row in sheet.rows]
+        stored, items = self.stored(), self.items()
+        settled, _ = done_and_skipped(items, stored, self.policy)
         kept = [row for made, row in found if made.is_begun or made.pair_id not in settled]
         # A further row for the next person, where one was filled in and does not settle it.
         begun = {made.pair_id for made, _ in found if made.is_begun}
         blank = {made.pair_id for made, _ in found if not made.is_begun}
-        there = settled | blank | (begun - decided)
+        there = settled | blank | (begun - stored.decided)
         # The prefix keeps a spreadsheet from reading 1234567890123456 or 12345678901234e5, about
         # one id in 800, as a number.
         missing = [
@@ -235,7 +212,7 @@ class FileQueue:
 def _entry(decision: Decision, items: Mapping[str, Item], decided_at: str, source: str) -> Row:
     """Return the line of decisions.jsonl; a text that was overwritten is kept in it."""
     entry = decision.fields() | {"decided_at": decided_at, "source": source}
-    reason = bounce_reason(decision, items.get(decision.pair_id)) or ""
+    reason = decision.bounce_reason(items.get(decision.pair_id)) or ""
     name = reason.removesuffix("_overwritten")
     return entry | {name: getattr(decision, f"seen_{name}")} if name != reason else entry
 

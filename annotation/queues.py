@@ -1,17 +1,16 @@
 """Label Studio and the queue files together: people may use either, all decisions count."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from annotation.decisions import Decision, Item
 from annotation.label_studio import LabelStudioQueue
 from annotation.label_studio_connection import Connection, find_connection
-from annotation.notes import read_policy
-from annotation.queue import Pulled, PushResult, QueueStatus, join_reviews, standing
+from annotation.queue import Pulled, PushResult, join_reviews, read_policy
 from annotation.queue_files import FileQueue
 from pipeline.core.errors import ReviewError
 from pipeline.settings import Settings
@@ -20,39 +19,29 @@ from schemas.documents import Chunks
 from schemas.pairs import ScreenedPairs
 
 
-def open_queue(settings: Settings) -> "ReviewQueue":
-    """Return Label Studio and the queue files together, or the files alone without a server.
-
-    Raises:
-        ReviewError: a server is configured and its key is not.
-    """
-    policy = read_policy(settings)
-    files = FileQueue(settings.paths.home / "reviews", policy)
-    folder = files.folder / "label_studio"
+def open_queue(settings: Settings) -> FileQueue:
+    """Return the files with Label Studio, or alone without it; ReviewError: its key is missing."""
+    policy, folder = read_policy(settings), settings.paths.home / "reviews"
     connection = find_connection(settings.label_studio, settings.paths.home)
-    if connection is None and not folder.exists():
-        return files
+    if connection is None and not (folder / "label_studio").exists():
+        return FileQueue(folder, policy)
     # What was decided on a server counts even when its login is gone.
     retired = connection is None or not (settings.label_studio.managed or settings.label_studio.url)
     connection = connection or Connection("", "")
-    server = LabelStudioQueue(folder, connection, settings.label_studio, policy)
-    return CombinedQueue(server, files, retired=retired)
+    server = LabelStudioQueue(folder / "label_studio", connection, settings.label_studio, policy)
+    return CombinedQueue(server, folder, retired=retired)
 
 
-class CombinedQueue:
+class CombinedQueue(FileQueue):
     """Each pair in the queue files and in Label Studio, once: what settles it closes it in both.
 
-    The files never wait for the server: while it cannot be asked, ``missed`` of what is returned
-    says why, and the next pull and push catch up. With a ``retired`` server nothing is asked of
-    it any more; its decisions go on counting.
+    Only push and pull ask the server, a ``retired`` one never. While it cannot be asked, ``missed``
+    of what they return says why, and the next ones catch up.
     """
 
-    def __init__(
-        self, server: LabelStudioQueue, files: FileQueue, *, retired: bool = False
-    ) -> None:
+    def __init__(self, server: LabelStudioQueue, folder: Path, *, retired: bool = False) -> None:
+        super().__init__(folder, server.policy)
         self.server = server
-        self.files = files
-        self.policy = files.policy = server.policy
         self.retired = retired
         self._missed = ""
 
@@ -63,7 +52,7 @@ class CombinedQueue:
         hints: Mapping[str, str] | None = None,
     ) -> PushResult:
         """Queue pairs in both places; a server that the last pull did not reach is left alone."""
-        filed = self.files.push(pairs, chunks, hints, self.server.stored().reviews)
+        filed = super().push(pairs, chunks, hints)
         if self.retired or self._missed:
             return replace(filed, missed=self._missed)
         try:
@@ -74,38 +63,22 @@ class CombinedQueue:
 
     def pull(self) -> Pulled:
         """Return all decisions, and close each settled pair in the other place."""
-        here = self.files.pull()
+        here = super().pull()
         try:
             there = self.server.stored() if self.retired else self.server.pull(here.reviews)
         except ReviewError as error:
             there = replace(self.server.stored(), missed=str(error))
         self._missed = there.missed
-        self.files.close(there.reviews)
+        self.close()
         return _joined(there, here)
 
-    def status(self) -> QueueStatus:
-        """Count the pairs of both places, each once; asks no server."""
-        queued = self.server.queued() | self.files.items().keys()
-        return standing(queued, self.stored(), self.policy)
-
     def stored(self) -> Pulled:
-        """Return all decisions pulled so far; asks no server."""
-        return _joined(self.server.stored(), self.files.stored())
+        """Return the decisions of both places."""
+        return _joined(self.server.stored(), super().stored())
 
-    def items(self) -> Mapping[str, Item]:
-        """Return the queued pairs by id; the files hold all."""
-        return self.files.items()
-
-    def open_items(self, reviewer: str) -> list[Item]:
-        """Return the pairs of the files that lack a decision which this reviewer may take."""
-        return self.files.open_items(reviewer, self.server.stored().reviews)
-
-    def decide(self, decision: Decision) -> None:
-        """Store one decision in the files at once."""
-        self.files.decide(decision)
-
-
-ReviewQueue = FileQueue | CombinedQueue  # where people decide on pairs
+    def queued(self) -> Set[str]:
+        """Return the pairs of both places."""
+        return self.server.queued() | super().queued()
 
 
 def _joined(there: Pulled, here: Pulled) -> Pulled:

@@ -42,11 +42,7 @@ def write_sheet(columns: Sequence[str], rows: Iterable[Mapping[str, str]], delim
 
 
 def read_sheet(data: bytes, name: str, required: Sequence[str]) -> Sheet:
-    """Read a CSV as spreadsheets save it: any of ``, ; tab``, UTF-8, UTF-16 or Windows-1252.
-
-    Raises:
-        ReviewError: no CSV, or a required column is missing.
-    """
+    """Read a CSV as spreadsheets save it; ReviewError: it is none, or lacks a required column."""
     text = _decode(data)
     if text[:4].lower() == "sep=":  # a hint line of Excel
         text = text.partition("\n")[2]
@@ -64,9 +60,8 @@ def read_sheet(data: bytes, name: str, required: Sequence[str]) -> Sheet:
     if missing:
         found = ", ".join(columns) or "no header"
         raise ReviewError(
-            f"review: {name} has {found}; expected also {', '.join(missing)}; put "
-            "the header line back as it was, or delete the file to have it written "
-            "again"
+            f"review: {name} has {found}; expected also {', '.join(missing)}; put the header line "
+            "back as it was, or delete the file to have it written again"
         )
     rows = [
         dict(zip(columns, map(unguard, line), strict=False))

@@ -13,31 +13,22 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from annotation.decisions import BOUNCES, EDITS, Decision, Item, bounce_reason
+from annotation.decisions import BOUNCES, EDITS, Decision, Item
 from annotation.items import evidence_span
-from annotation.queues import ReviewQueue
+from annotation.queue_files import FileQueue
 from schemas.pairs import FLAGS
 
 AT_ONCE = {"a": "accept", "s": "skip"}
-
 # Escape sequences and direction marks out of a document could rewrite what the reviewer reads.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-class Session(NamedTuple):
-    """What was decided in one sitting."""
-
-    verdicts: dict[str, int]
-    left: int  # pairs still open for this reviewer
-
-
 def review_in_terminal(
-    queue: ReviewQueue, reviewer: str, console: Console, stream: TextIO | None = None
-) -> Session:
+    queue: FileQueue, reviewer: str, console: Console, stream: TextIO | None = None
+) -> dict[str, Any]:
     """Show the open pairs one by one and store each decision before the next is shown.
 
-    Answers are lines of ``stream``, or keys of the terminal. ``q``, Ctrl-C, Ctrl-D and the end
-    of the stream end the sitting.
+    Return ``verdicts``: how many of each, and how many pairs are ``left`` for this reviewer.
     """
     verdicts: Counter[str] = Counter()
     keyboard = _Keyboard(console, stream)
@@ -58,7 +49,7 @@ def review_in_terminal(
     left = len(queue.open_items(reviewer))
     said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
     console.print(Text(f"decided: {said or 'nothing'}; {left} open"))
-    return Session(dict(verdicts), left)
+    return {"verdicts": dict(verdicts), "left": left}
 
 
 def show(item: Item, console: Console) -> None:
@@ -80,12 +71,11 @@ def highlighted(text: str, evidence: str) -> Text:
     return shown
 
 
-class _Keyboard:
+class _Keyboard(NamedTuple):
     """Answers from a terminal, by key, or from a stream, by line."""
 
-    def __init__(self, console: Console, stream: TextIO | None) -> None:
-        self.console = console
-        self.stream = stream
+    console: Console
+    stream: TextIO | None
 
     def key(self, question: str) -> str:
         if self.stream is not None or not sys.stdin.isatty():
@@ -121,7 +111,6 @@ class _Keyboard:
 
 
 def _ask(item: Item, reviewer: str, keyboard: _Keyboard) -> Decision | None:
-    """Ask until there is a decision that counts; None to quit."""
     blank = Decision(item["pair_id"], "", "", (), "", reviewer)
     while True:
         key = keyboard.key("[a]ccept  [e]dit  [r]eject  [s]kip  [q]uit")
@@ -135,7 +124,7 @@ def _ask(item: Item, reviewer: str, keyboard: _Keyboard) -> Decision | None:
                 for name, column in EDITS.items()
             }
             decision = replace(blank, verdict="edit", **edited)
-            reason = bounce_reason(decision, item)
+            reason = decision.bounce_reason(item)
             if reason is None:
                 return decision
             keyboard.console.print(Text(BOUNCES[reason], style="red"))
@@ -147,7 +136,6 @@ def _ask(item: Item, reviewer: str, keyboard: _Keyboard) -> Decision | None:
 
 
 def _ask_flags(keyboard: _Keyboard) -> tuple[str, ...]:
-    """Ask for flags by number or name; empty to go back."""
     known = dict(enumerate(FLAGS, start=1))
     keyboard.console.print(Text("  ".join(f"{number} {flag}" for number, flag in known.items())))
     while True:

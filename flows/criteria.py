@@ -45,8 +45,9 @@ def criteria_of(run: Run, brief: Brief) -> Criteria:
         screens = Screens(chunks, table(SeedTasks, []), run.settings.screen, Criteria(languages))
         pairs = run.store.read(latest["candidate_pairs"], Pairs)
         chosen = pairs.filter(pl.col("pair_id").is_in(list(decided)))
-        known = [screens.alone(row)[0] for row in chosen.iter_rows(named=True)]
-        known = [pair for pair in known if SCREEN_RULES["unsupported_claim"].fits(pair)]
+        judged = map(screens.alone, chosen.iter_rows(named=True))
+        rule = SCREEN_RULES["unsupported_claim"]
+        known = [pair for (_, pair), _ in judged if rule.fits(pair)]
     judge = judge.calibrated(decided, known, settings.min_decisions, settings.min_kappa)
     if judge.calibration:
         say(f"judge of claims: {judge.calibration.text}")
@@ -56,8 +57,8 @@ def criteria_of(run: Run, brief: Brief) -> Criteria:
 def price_of_judge(criteria: Criteria, screens: Screens, asking: Asking) -> str:
     """Return what the judge takes beside the teacher, as it goes with the pairs of the pilot."""
     judge = criteria.judge
-    judged = [(row, *screens.alone(row)) for row in asking.harvest.pairs]
-    passed = [(row, pair) for row, pair, finding in judged if not finding]
+    judged = map(screens.alone, asking.harvest.pairs)
+    passed = [one for one, finding in judged if not finding]
     if judge is None or not passed:
         return ""
     before = usage_of(judge.teacher)

@@ -11,8 +11,7 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 from prefect import flow
 
-from annotation.notes import target
-from annotation.queue import Pulled
+from annotation.queue import Pulled, target
 from annotation.queues import open_queue
 from flows.curate import latest_corpus
 from flows.engine.context import Run, model_slot, open_run, say, say_once

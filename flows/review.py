@@ -10,10 +10,18 @@ import polars as pl
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from annotation.decisions import BOUNCES, Decision, bounce_reason
-from annotation.notes import ask_again, note_gold, read_policy, target, targeted
-from annotation.queue import Pulled, PushResult
-from annotation.queues import ReviewQueue, open_queue
+from annotation.decisions import BOUNCES, Decision
+from annotation.queue import (
+    Pulled,
+    PushResult,
+    ask_again,
+    note_gold,
+    read_policy,
+    target,
+    targeted,
+)
+from annotation.queue_files import FileQueue
+from annotation.queues import open_queue
 from flows.curate import Corpus
 from flows.engine.context import Run, say, say_once
 from flows.traffic import traffic, why_chosen, with_traffic
@@ -24,8 +32,13 @@ from pipeline.core.outcome import drops, table
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.pairs.review import REVIEW, SETTLE
-from pipeline.pairs.review_material import Material, similar_pairs
-from pipeline.pairs.review_sample import DOUBTS, gold_items, sample_for_review
+from pipeline.pairs.review_sample import (
+    DOUBTS,
+    Material,
+    gold_items,
+    sample_for_review,
+    similar_pairs,
+)
 from pipeline.pairs.reviewers import Policy
 from pipeline.settings import Settings
 from schemas.documents import Chunks
@@ -76,7 +89,7 @@ def review_pairs(run: Run, corpus: Corpus, screened: Dataset) -> Dataset:
     return settled
 
 
-def take_in(queue: ReviewQueue) -> Pulled:
+def take_in(queue: FileQueue) -> Pulled:
     """Pull the decisions, and say what a person should know about them."""
     pulled = queue.pull()
     if pulled.missed:
@@ -102,7 +115,7 @@ def settle_pairs(run: Run, screened: Dataset, pulled: Pulled) -> Dataset:
 
 
 def push_next(
-    queue: ReviewQueue, pulled: Pulled, screened: Dataset, chunks: Dataset, settings: Settings
+    queue: FileQueue, pulled: Pulled, screened: Dataset, chunks: Dataset, settings: Settings
 ) -> PushResult:
     """Queue the pairs that people should see next; pairs that are queued stay as they are."""
     home = Home.at(settings.paths.home)
@@ -160,7 +173,7 @@ def decide_together(
 ) -> None:
     """Reject pairs in a reviewer's name, or ask people again; ReviewError for an unknown flag."""
     rejection = Decision("", "reject", "", tuple(flags), f"like {like}", reviewer)
-    reason = bounce_reason(rejection, {}) if reviewer else None
+    reason = rejection.bounce_reason({}) if reviewer else None
     if reason is not None:
         raise ReviewError(f"review like: {reason}; {BOUNCES[reason]}")
     home, ids = Home.at(settings.paths.home), pairs["pair_id"].to_list()

@@ -38,9 +38,9 @@ def review(context: click.Context, options: Options, reviewer: str) -> None:
     if before.missed:
         click.echo(f"{before.missed}; pairs decided there since may be offered again", err=True)
     session = review_in_terminal(queue, reviewer, Console(stderr=options.json))
-    if session.verdicts and not before.missed:
+    if session["verdicts"] and not before.missed:
         queue.pull()  # takes what was decided here out of Label Studio
-    options.show({"verdicts": session.verdicts, "left": session.left})
+    options.show(session)
 
 
 @review.command()
@@ -148,10 +148,10 @@ def invite(options: Options, name: str) -> None:
 
     account = label_studio_connection.invite(name, options.prepared())
     options.show(
-        account._asdict(),
-        f"{account.url}  login: {account.email}  password: {account.password}",
+        account,
+        "{url}  login: {email}  password: {password}".format_map(account),
         "the password is stored nowhere: hand it over now",
-        f"in the terminal and the files the same person is {account.email} (--reviewer)",
+        f"in the terminal and the files the same person is {account['email']} (--reviewer)",
     )
 
 

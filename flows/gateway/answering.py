@@ -1,8 +1,7 @@
 """An answer on its way, whoever writes it; and the champion that writes it in this process.
 
-One request is answered at a time, in one thread that all of the model's work is done in; the
-others wait for their turn. A new champion takes over between two of them. The turn ends when the
-answer is written, not when a slow client has read it.
+One request is answered at a time, in one thread for all of the model's work. A new champion takes
+over between two. A turn ends when the answer is written, not when a slow client has read it.
 """
 
 import asyncio
@@ -33,10 +32,8 @@ Texts = AsyncGenerator[str, None]
 class Answer:
     """An answer that is being written."""
 
-    fingerprint: str
-    """Of the champion that answers."""
-    passages: list[dict[str, Any]] = field(default_factory=list)
-    """Chunks that went before the question."""
+    fingerprint: str  # of the champion that answers
+    passages: list[dict[str, Any]] = field(default_factory=list)  # chunks before the question
     prompt_tokens: int = 0
     completion_tokens: int = 0
     finish_reason: str = "length"
@@ -53,8 +50,7 @@ class Champion:
         self._waiting = 0
         self._swap: Swap | None = None
         self._served: Served | None = None
-        self._refused: Dataset | None = None
-        """A champion that could not be loaded."""
+        self._refused: Dataset | None = None  # a champion that could not be loaded
 
     async def start(self) -> None:
         """Load the champion; a TuneloopError where there is none, or it cannot be loaded."""
@@ -119,16 +115,15 @@ class Champion:
                 prompt = prompt_ids(self._swap.tokenizer, messages(served, ask, passages))
             except TrainingError as error:
                 raise Refusal(400, str(error), "invalid_value", "messages") from error
-            if len(prompt) < most or not passages:
-                break
+            if len(prompt) < most:
+                return passages, prompt, most - len(prompt)
+            if not passages:
+                message = (
+                    f"messages: {len(prompt):,} tokens found; expected fewer than {most:,}, which "
+                    "is what the model can read; shorten the conversation"
+                )
+                raise Refusal(400, message, "context_length_exceeded", "messages")
             passages = passages[:-1]
-        if len(prompt) >= most:
-            message = (
-                f"messages: {len(prompt):,} tokens found; expected fewer than {most:,}, which is "
-                "what the model can read; shorten the conversation"
-            )
-            raise Refusal(400, message, "context_length_exceeded", "messages")
-        return passages, prompt, most - len(prompt)
 
     async def _write(
         self, ask: Ask, prompt: list[int], room: int, answer: Answer, pieces: Pieces

@@ -20,7 +20,6 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from flows.engine.context import say_once
 from flows.gateway.answering import Answer, Champion, Texts
 from flows.gateway.exchange_log import ExchangeLog
 from flows.gateway.knowledge import citations
@@ -29,11 +28,8 @@ from flows.gateway.upstream import Upstream
 
 Backend = Champion | Upstream
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-MOST_BYTES = 4 * 2**20
-"""Of a request: more than any model here can read."""
+MOST_BYTES = 4 * 2**20  # of a request: more than any model here can read
 PAGE = {"/": "page.html", "/page.js": "page.js", "/page.css": "page.css"}
-
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src data:; "
@@ -41,43 +37,38 @@ POLICY = (
 )
 
 
-class Guard:
-    """Lets in who may: no page of another origin, no other name of this host, no wrong key.
+def guarded(app: ASGIApp, key: str, loopback: bool) -> ASGIApp:
+    """Let in no page of another origin, no other name of this host, no wrong key ('' for none)."""
 
-    The key is '' for none; ``loopback``: whether it listens on this machine alone.
-    """
-
-    def __init__(self, app: ASGIApp, key: str, loopback: bool) -> None:
-        self._app, self._key, self._loopback = app, key, loopback
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer what is refused, and pass the rest on."""
+    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             try:
-                self._check(scope["path"], Headers(scope=scope))
+                _check(scope["path"], Headers(scope=scope), key, loopback)
             except Refusal as refusal:
                 return await refusal.response()(scope, receive, send)
-        await self._app(scope, receive, send)
+        await app(scope, receive, send)
 
-    def _check(self, path: str, headers: Headers) -> None:
-        host = headers.get("host", "")
-        if self._loopback and (urlsplit(f"//{host}").hostname or "") not in LOOPBACK:
-            # A name that a foreign page made point here (DNS rebinding).
-            raise Refusal(403, f"host: {host!r} found; expected localhost", "foreign_host")
-        if not path.startswith("/v1/"):
-            return
-        origin = headers.get("origin")
-        fetched = headers.get("sec-fetch-site", "none") in ("none", "same-origin")
-        if not fetched or (origin is not None and urlsplit(origin).netloc != host):
-            raise Refusal(403, f"origin: {origin!r} found; expected this server", "foreign_origin")
-        given = headers.get("authorization", "").removeprefix("Bearer ").strip()
-        if self._key and not hmac.compare_digest(given.encode(), self._key.encode()):
-            raise Refusal(
-                401,
-                f"key: {'another' if given else 'none'} found; expected the server's own, as "
-                "Authorization: Bearer KEY (api_key of a client)",
-                "invalid_api_key",
-            )
+    return guard
+
+
+def _check(path: str, headers: Headers, key: str, loopback: bool) -> None:
+    host = headers.get("host", "")
+    if loopback and (urlsplit(f"//{host}").hostname or "") not in LOOPBACK:
+        # A name that a foreign page made point here (DNS rebinding).
+        raise Refusal(403, f"host: {host!r} found; expected localhost", "foreign_host")
+    if not path.startswith("/v1/"):
+        return
+    origin = headers.get("origin")
+    fetched = headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+    if not fetched or (origin is not None and urlsplit(origin).netloc != host):
+        raise Refusal(403, f"origin: {origin!r} found; expected this server", "foreign_origin")
+    given = headers.get("authorization", "").removeprefix("Bearer ").strip()
+    if key and not hmac.compare_digest(given.encode(), key.encode()):
+        message = (
+            f"key: {'another' if given else 'none'} found; expected the server's own, as "
+            "Authorization: Bearer KEY (api_key of a client)"
+        )
+        raise Refusal(401, message, "invalid_api_key")
 
 
 class Gateway:
@@ -104,16 +95,18 @@ class Gateway:
             key = f"chatcmpl-{secrets.token_hex(12)}"
             head = {"id": key, "created": int(time.time()), "model": ask.model}
             head |= {"system_fingerprint": answer.fingerprint}
+            # What OpenAI's answers do not have: sources, and whether it can be rated.
+            ours = {"sources": citations(answer.passages), "logged": self._log is not None}
             written = self._written(request, ask, answer, key)
             if ask.stream:
-                return Held(_events(ask, answer, head, written, self._log is not None), held)
+                return Held(_events(ask, answer, head, written, ours), held)
             text = "".join([piece async for piece in written])
             turn = {"role": "assistant", "content": text, "refusal": None}
             choice = {"index": 0, "message": turn, "finish_reason": answer.finish_reason}
             return JSONResponse(
                 head
                 | {"object": "chat.completion", "choices": [choice | {"logprobs": None}]}
-                | {"usage": _usage(answer), **_ours(answer, self._log is not None)}
+                | {"usage": _usage(answer), **ours}
             )
 
     async def _written(self, request: Request, ask: Ask, answer: Answer, key: str) -> Texts:
@@ -132,15 +125,8 @@ class Gateway:
                 text = "".join(pieces) if whole else None
                 chunks = [row["chunk_id"] for row in answer.passages]
                 facts = (key, ask.turns(), text, answer.fingerprint, chunks)
-                logging = asyncio.get_running_loop().run_in_executor(None, self._note, *facts)
+                logging = asyncio.get_running_loop().run_in_executor(None, self._log.note, *facts)
                 await asyncio.shield(logging)
-
-    def _note(self, *facts: Any) -> None:
-        assert self._log is not None
-        try:
-            self._log.note(*facts)
-        except OSError as error:  # the answer is worth more than its line
-            say_once(f"serve: {self._log.folder}: {error.strerror}; nothing is logged")
 
     async def feedback(self, request: Request) -> Response:
         """Take the rating of an answer: 1 or -1."""
@@ -161,10 +147,10 @@ class Gateway:
 class Held(StreamingResponse):
     """Events whose answer is let go however the response ends."""
 
+    media_type = "text/event-stream"
+
     def __init__(self, events: Texts, held: AsyncExitStack) -> None:
-        super().__init__(
-            events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-        )
+        super().__init__(events, headers={"Cache-Control": "no-store"})
         self._events, self._held = events, held.pop_all()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -177,7 +163,7 @@ class Held(StreamingResponse):
 
 
 async def _events(
-    ask: Ask, answer: Answer, head: Mapping[str, Any], written: Texts, logs: bool
+    ask: Ask, answer: Answer, head: Mapping[str, Any], written: Texts, ours: Mapping[str, Any]
 ) -> Texts:
     """Yield server-sent events as OpenAI's: role, pieces, reason with sources, perhaps usage."""
 
@@ -191,7 +177,7 @@ async def _events(
         yield event({"role": "assistant", "content": ""})
         async for piece in written:
             yield event({"content": piece})
-        yield event({}, answer.finish_reason, **_ours(answer, logs))
+        yield event({}, answer.finish_reason, **ours)
         if (ask.stream_options or {}).get("include_usage"):
             yield event(None, usage=_usage(answer))
     except Refusal as refusal:  # the status is sent already
@@ -199,11 +185,6 @@ async def _events(
     finally:
         await written.aclose()
     yield "data: [DONE]\n\n"
-
-
-def _ours(answer: Answer, logs: bool) -> dict[str, Any]:
-    """Return what OpenAI's answers do not have: sources, and whether it can be rated."""
-    return {"sources": citations(answer.passages), "logged": logs}
 
 
 def _usage(answer: Answer) -> dict[str, int]:
@@ -227,11 +208,8 @@ async def _read(request: Request) -> dict[str, Any]:
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)
-    return error.response()
-
-
-async def _other(request: Request, error: Exception) -> Response:
+    if isinstance(error, Refusal):
+        return error.response()
     status = getattr(error, "status_code", 500)
     route = f"{request.method} {request.url.path}"
     if status < 500:
@@ -256,6 +234,6 @@ def make_app(backend: Backend, log: ExchangeLog | None, key: str, loopback: bool
             Route("/v1/chat/completions", gateway.completions, methods=["POST"]),
             Route("/v1/feedback", gateway.feedback, methods=["POST"]),
         ],
-        middleware=[Middleware(Guard, key=key, loopback=loopback)],
-        exception_handlers={Refusal: _refuse, 404: _other, 405: _other, 500: _other},
+        middleware=[Middleware(guarded, key=key, loopback=loopback)],
+        exception_handlers=dict.fromkeys((Refusal, 404, 405, 500), _refuse),
     )

@@ -1,21 +1,20 @@
 """The log of exchanges that the drift check reads: questions, answers, ratings, redacted."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from flows.engine.context import say_once
 from pipeline.core.journal import append, write_time
-from pipeline.drift.logs import redacted
+from pipeline.documents.clean.clean_document import redact_all
 from pipeline.settings import CleanSettings
+from pipeline.text.chat import Message
 
 
 class ExchangeLog:
-    """A file a month in a folder, a line an exchange or a rating; nothing is changed in it.
-
-    The folder is made with the first line; the settings say what is redacted.
-    """
+    """A file a month in a folder, a line an exchange or a rating; nothing is changed in it."""
 
     def __init__(self, folder: Path, settings: CleanSettings) -> None:
         self.folder = folder
@@ -25,29 +24,23 @@ class ExchangeLog:
     def note(
         self,
         key: str,
-        turns: Sequence[Mapping[str, str]],
+        turns: Sequence[Message],
         response: str | None,
         model: str,
         chunk_ids: Sequence[str],
     ) -> None:
-        """Append an exchange.
-
-        ``key``: id of the answer, which a rating names; ``turns``: the request's, the last
-        one is the question; ``response``: None for one that was not written to its end;
-        ``model``: fingerprint of the champion; ``chunk_ids``: passages that went before the
-        question.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
+        """Append an exchange; ``response``: None for one that was not written to its end."""
         texts = [response or "", *(turn["content"] for turn in turns)]
-        answer, *contents = redacted(texts, self._settings)
-        roles = [turn["role"] for turn in turns]
-        written = zip(roles, contents, strict=True)
-        logged = [{"role": role, "content": text} for role, text in written if role != "system"]
-        asked = {"prompt": logged[-1]["content"], "history": logged[:-1]}
-        said = {"response": None if response is None else answer, "chunk_ids": list(chunk_ids)}
-        self._append({"id": key, "model": model} | asked | said)
+        answer, *contents = redact_all(texts, self._settings)
+        pairs = zip(turns, contents, strict=True)
+        said = (Message(role=turn["role"], content=text) for turn, text in pairs)
+        *history, asked = (turn for turn in said if turn["role"] != "system")
+        row: dict[str, Any] = {"id": key, "model": model, "prompt": asked["content"]}
+        row |= {"history": history, "response": None if response is None else answer}
+        try:
+            self._append(row | {"chunk_ids": list(chunk_ids)})
+        except OSError as error:  # the answer is worth more than its line
+            say_once(f"serve: {self.folder}: {error.strerror}; nothing is logged")
 
     def rate(self, key: str, rating: float) -> bool:
         """Append a rating of an exchange, the latest of which counts; False: there is none."""

@@ -17,8 +17,7 @@ from pipeline.settings import Settings
 from pipeline.text.chat_template import Message
 from schemas.documents import Chunks
 
-WITH_PASSAGES = "challenger_retrieval"
-"""The arm of a verdict that a model was judged by with passages before each question."""
+WITH_PASSAGES = "challenger_retrieval"  # the arm of a verdict with passages before each question
 
 
 class Served(NamedTuple):
@@ -80,10 +79,7 @@ class Knowledge:
 
 
 def messages(served: Served, ask: Ask, passages: list[dict[str, Any]]) -> list[Message]:
-    """Return the conversation as the model was judged on it.
-
-    A system message of the request stands instead of the model's own.
-    """
+    """Return the conversation as the model was judged on it; a system message of its own stays."""
     turns = ask.turns()
     if passages:
         text = "\n\n".join(map(chunk_text, passages))

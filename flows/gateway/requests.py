@@ -9,14 +9,12 @@ from starlette.responses import JSONResponse
 from pipeline.evaluate.answers.streaming import Sampling
 from pipeline.text.chat_template import Message
 
-CHAMPION = "champion"
-"""Name of the model that is served, whichever it is by then."""
+CHAMPION = "champion"  # name of the model that is served, whichever it is by then
 PASSED_OVER = (
     "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key",
     "parallel_tool_calls",
 )  # fmt: skip
 """Fields that change no answer."""
-
 NEUTRAL: tuple[Any, ...] = (None, 0, "", [], {}, "none", "auto", {"type": "text"})
 """Values that ask for nothing special, of fields that are not honoured."""
 TYPES = {401: "authentication_error", 429: "rate_limit_error"}

@@ -21,17 +21,11 @@ from pipeline.drift.logs import logs_folder
 from pipeline.settings import ServeSettings, Settings
 
 KEY = "TUNELOOP_SERVE_KEY"
-
-STOP_SECONDS = 30
-"""For answers that are being written when the server is asked to stop."""
+STOP_SECONDS = 30  # for answers that are being written when the server is asked to stop
 
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Answer until the process is asked to stop; ``ready`` is called with the address.
-
-    An InputError where there is no champion, the port is taken, or the address is for other
-    machines and no key is set.
-    """
+    """Answer until stopped; ``ready`` gets the address. InputError: no champion, port or key."""
     own, key = settings.serve, os.environ.get(KEY, "")
     try:
         loopback = own.host == "localhost" or ipaddress.ip_address(own.host).is_loopback
@@ -44,9 +38,8 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         )
     with _listen(own) as listening:
         backend = (Upstream if own.upstream else Champion)(settings, Knowledge(settings))
-        folder = logs_folder(settings.paths) if own.log else None
-        log = None if folder is None else ExchangeLog(folder, settings.clean)
-        say(f"serve: {'exchanges go to ' + str(folder) if folder else 'nothing is logged'}")
+        log = ExchangeLog(logs_folder(settings.paths), settings.clean) if own.log else None
+        say(f"serve: {f'exchanges go to {log.folder}' if log else 'nothing is logged'}")
         with contextlib.suppress(KeyboardInterrupt):  # the way to end it
             asyncio.run(_serve(backend, make_app(backend, log, key, loopback), listening, ready))
 

@@ -15,7 +15,6 @@ from flows.gateway.requests import Ask, Refusal
 from pipeline.settings import Settings
 
 KEY = "TUNELOOP_UPSTREAM_KEY"
-
 STARTS = (
     "merged && vllm serve DIR --port 8000",
     "gguf && llama-server -m DIR/model.gguf --port 8000",
@@ -92,7 +91,6 @@ class Upstream:
             raise self._gone(error) from error
 
     async def _name(self) -> str:
-        """Return what the model is called there."""
         if not self._model:
             try:
                 response = await self._client.get(f"{self._settings.upstream}/models")
@@ -105,12 +103,11 @@ class Upstream:
 
     def _gone(self, error: Exception) -> Refusal:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return Refusal(
-            502,
+        message = (
             f"{self._settings.upstream}: {reason}; expected the server of the exported model; "
-            "start it, or correct serve.upstream",
-            "upstream_failed",
+            "start it, or correct serve.upstream"
         )
+        return Refusal(502, message, "upstream_failed")
 
     def _refused(self, response: httpx.Response) -> Refusal:
         """Return what the server said of a request; what is no fault of the request is a 502."""

@@ -13,8 +13,7 @@ from pipeline.core.remote import address_of
 from pipeline.core.store import LOCKS, MANIFEST
 from pipeline.settings import Settings
 
-JUDGES = ("drift_reference", "verdict")
-"""Data sets made of a model that stay as long as it does: a rollback needs them."""
+JUDGES = ("drift_reference", "verdict")  # stay as long as their model: a rollback needs them
 
 
 def collect(settings: Settings, keep: int | None, act: bool) -> dict[str, Any]:
@@ -46,12 +45,11 @@ def collect(settings: Settings, keep: int | None, act: bool) -> dict[str, Any]:
             shutil.rmtree(folder)
             lock = root / LOCKS / f"{folder.parent.name}-{folder.name}"
             lock.unlink(missing_ok=True)
-    return {"datasets": left, "runs": [run.name for run in old], "bytes": size,
-            "kept": len(reached)}  # fmt: skip
+    runs_gone = [run.name for run in old]
+    return {"datasets": left, "runs": runs_gone, "bytes": size, "kept": len(reached)}
 
 
 def _reached(home: Home, runs: list[Path]) -> set[str]:
-    """Return the data sets that refs and runs lead to, their ancestors included."""
     torn: list[str] = []
     manifests = {str(item): item for item in home.manifests(torn.append)}
     for problem in torn:

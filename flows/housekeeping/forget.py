@@ -15,7 +15,6 @@ from flows.engine.home import MONITOR_LOCK, locked
 from flows.housekeeping.held import Held, held_by
 from flows.housekeeping.scrub import Scrub
 from flows.services.running import running_up
-from flows.views.trace import models_trained_on
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import InputError, StoreError
 from pipeline.core.home import Home
@@ -41,10 +40,14 @@ def forget(settings: Settings, name: str, act: bool) -> dict[str, Any]:
             f"forget: the home is {address}, whose packs hold what was read for good; expected a "
             "folder of this machine; take the documents out of the input and make a new home"
         )
-    held = _unfinished(home, name) or _find(home, name)
-    if held is None:  # forgotten before
-        rows = forgotten(path)
-        row = next(row for row in rows if name in (*row.doc_ids, *row.sources))
+    held = _unfinished(home, name) or held_by(home, name)
+    if held is None:
+        row = next((row for row in forgotten(path) if name in (*row.doc_ids, *row.sources)), None)
+        if row is None:
+            raise InputError(
+                f"forget: no document {name!r} in any data set; expected an id or a path below the "
+                "input folder, as `tuneloop show raw_documents` prints them"
+            )
         facts = row.model_dump(mode="json", include={"sources", "models"})
         return {"documents": row.doc_ids, "near": (), "held": {}, "done": True} | facts
     if not act:
@@ -69,17 +72,6 @@ def forget(settings: Settings, name: str, act: bool) -> dict[str, Any]:
         note(path, row.model_copy(update={"at": now(), "done": True}))
         (path / "store" / PLAN).unlink()
     return _facts(held, removed, done=True)
-
-
-def _find(home: Home, name: str) -> Held | None:
-    try:
-        held = held_by(home, name)
-    except InputError:
-        if any(name in (*row.doc_ids, *row.sources) for row in forgotten(home.store.root.parent)):
-            return None
-        raise
-    models = {str(model): None for key in held.doc_ids for model in models_trained_on(home, key)}
-    return held.model_copy(update={"models": tuple(models)})
 
 
 def _unfinished(home: Home, name: str) -> Held | None:
@@ -108,10 +100,7 @@ def _take_tasks(settings: Settings, held: Held) -> None:
     if not settings.label_studio.url or connection is None or state is None or not state.project:
         return
     with closing(Server(connection, settings.label_studio.timeout_seconds)) as server:
-        own = [
-            task["id"]
-            for task in server.tasks(state.project)
-            if task["data"].get("pair_id") in held.ids
-        ]
-        for task in own:
-            server.delete_task(task)
+        tasks = list(server.tasks(state.project))
+        for task in tasks:
+            if task["data"].get("pair_id") in held.ids:
+                server.delete_task(task["id"])

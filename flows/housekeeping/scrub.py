@@ -33,10 +33,8 @@ from pipeline.report.html import render
 LEARNED = (*SOURCES, "user_rows", "examples", "ablation_examples", "placebo_examples", "test_set")
 """Data sets whose rows are read, asked or trained on."""
 SHEET = "queue.csv"
-BASES = "models"
-"""Folder of a home with base models, which learned of no document here."""
-GONE = "(forgotten)"
-"""Stands in a report for a text that quoted the document."""
+BASES = "models"  # folder of a home with base models, which learned of no document here
+GONE = "(forgotten)"  # stands in a report for a text that quoted the document
 TABLE, OPAQUE = ".parquet", (".safetensors", ".npy", ".arrow", ".bin", ".pt", ".gguf")
 SQLITE = b"SQLite format 3\0"
 TAG = re.compile(r"<[^<>]*>")
@@ -48,27 +46,24 @@ class Scrub:
 
     def __init__(self, home: Path, held: Held, act: bool) -> None:
         self.home, self.held, self.act = home, held, act
-        self.found: Counter[str] = Counter()
-        """Rows, entries and lines by the place where they are."""
+        self.found: Counter[str] = Counter()  # rows, entries and lines by place
 
     def run(self) -> Counter[str]:
         """Look at each file; return what is held where."""
-        pages = []
         store = self.home / "store"
         for folder in sorted(store.glob("*/[!.]*")):
             self._dataset(folder)
-        for path in sorted(self.home.rglob("*")):
+        # Pages last: they are made of the JSON beside them.
+        for path in sorted(self.home.rglob("*"), key=lambda path: (path.suffix == ".html", path)):
             inside = path.relative_to(self.home).parts
             if not path.is_file() or path.is_symlink() or inside[0] in (BASES, LEDGER, "store"):
                 continue
             if path.suffix == ".tmp":  # of a killed writer: nobody writes now
                 self._remove(path)
             elif path.suffix == ".html":
-                pages.append(path)
+                self._page(path)
             else:
                 self._file(path)
-        for page in pages:  # they are made of the JSON beside them
-            self._page(page)
         if self.act:
             for left_over in store.glob("*/.*.tmp"):
                 shutil.rmtree(left_over)
@@ -77,7 +72,8 @@ class Scrub:
     def _dataset(self, folder: Path) -> None:
         home = Home.at(self.home)
         if not (folder / MANIFEST).exists():
-            return self._remove(folder)
+            self._remove(folder)
+            return
         manifest = home.store.manifest(folder.parent.name, folder.name)
         index = folder / INDEX_IDS
         if index.exists():
@@ -85,7 +81,7 @@ class Scrub:
             if np.isin(own, np.load(index)).any():
                 self.found[f"store/{folder.parent.name}"] += 1
                 self._remove(folder)  # the next run makes it again, of what is there
-            return None
+            return
         changed: dict[str, bytes] = {}
         frames: dict[str, pl.DataFrame] = {}
         for name in (entry.name for entry in manifest.files):
@@ -101,7 +97,6 @@ class Scrub:
                 self._text(path, partial(changed.__setitem__, name))
         if changed and self.act:
             _replace(folder, manifest, changed, frames)
-        return None
 
     def _table(self, frame: pl.DataFrame, is_learned: bool) -> tuple[pl.DataFrame, int]:
         """Take rows out of a table, or the quotes out of others' that are not learned; count."""
@@ -166,8 +161,8 @@ class Scrub:
     def _sheet(self, data: bytes) -> tuple[int, bytes]:
         sheet = read_sheet(data, SHEET, ("pair_id", *DECISION_FIELDS))
         ids = self.held.ids
-        rows = [row for row in sheet.rows if row["pair_id"].removeprefix("pair-") not in ids]
-        rows = [row for row in rows if not self.held.holds(row)]
+        others = [row for row in sheet.rows if row["pair_id"].removeprefix("pair-") not in ids]
+        rows = [row for row in others if not self.held.holds(row)]
         return len(sheet.rows) - len(rows), write_sheet(sheet.columns, rows, sheet.delimiter)
 
     def _lines(self, path: Path) -> tuple[int, bytes]:

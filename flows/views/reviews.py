@@ -4,21 +4,20 @@ from typing import Any
 
 import click
 
-from annotation.notes import targeted
-from annotation.queues import ReviewQueue
+from annotation.queue import targeted
+from annotation.queue_files import FileQueue
 from pipeline.core.errors import InputError, MissingDataset
 from pipeline.core.home import Home
 from pipeline.pairs.agreement import agreement, ratings_of
-from pipeline.pairs.review_material import Material
-from pipeline.pairs.review_quality import quality
-from pipeline.pairs.review_sample import is_overlap
+from pipeline.pairs.review import quality
+from pipeline.pairs.review_sample import Material, is_overlap
 from pipeline.pairs.screen.figures import figures, labelled
 from pipeline.settings import ScreenSettings, Settings
 
 Facts = dict[str, Any]
 
 
-def about_reviews(queue: ReviewQueue, settings: Settings) -> Facts:
+def about_reviews(queue: FileQueue, settings: Settings) -> Facts:
     """Return what is known of queues, pairs, people and screens, JSON-able.
 
     ``queues``: items, open ones; ``disputed``: pairs that wait for a third person; ``held_back``:

@@ -84,7 +84,7 @@ def _reviews(settings: Settings) -> Facts | None:
         queue = open_queue(settings)
         server = queue.server if isinstance(queue, CombinedQueue) else None
         batches = server.batches(queue.stored()) if server else ()
-        waiting = [batch for batch in batches if batch.open]
+        waiting = [batch for batch in batches if batch["open"]]
         return {**asdict(queue.status()), "batches": waiting}
     except ReviewError as error:
         return {"error": str(error)}

@@ -4,7 +4,7 @@ import codecs
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -15,28 +15,20 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.cache import short_id
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import Drop, Outcome, drops, table
-from pipeline.documents.clean.privacy.redact import redact
 from pipeline.documents.readers.decode import MARKS
 from pipeline.pairs.user_files import stop_if_mostly_bad
-from pipeline.settings import CleanSettings, PathSettings
+from pipeline.settings import PathSettings
 from schemas.exchanges import Exchanges
 
 SUFFIXES = (".jsonl", ".ndjson")
 BAD = ("bad_json", "not_an_object", "no_prompt", "bad_response", "bad_time")
 MILLISECONDS = 1e11  # an epoch time from here on counts them: as seconds it is after the year 5138
-_SEPARATOR = "\n\x1e\n"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def logs_folder(paths: PathSettings) -> Path:
     """Return the folder of logged exchanges: ``paths.logs``, else the home folder's own."""
     return paths.logs or paths.home / "exchanges"
-
-
-def redacted(texts: Sequence[str], settings: CleanSettings) -> list[str]:
-    """Return the texts of an exchange without personal data; one value has one placeholder."""
-    joined = _SEPARATOR.join(text.replace("\x1e", " ").strip() for text in texts)
-    return redact(joined, settings).text.split(_SEPARATOR)
 
 
 def read_logs(folder: Path) -> Outcome[Exchanges]:

@@ -6,7 +6,7 @@ from typing import Any, cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from pipeline.drift.logs import redacted
+from pipeline.documents.clean.clean_document import redact_all
 from pipeline.evaluate.answers.chunk_index import ChunkIndex
 from pipeline.evaluate.measures.grounding import chunk_text, grounded
 from pipeline.evaluate.measures.metrics import withholds
@@ -94,6 +94,6 @@ def _redacted(row: Mapping[str, Any], settings: CleanSettings) -> dict[str, Any]
     """Return the texts of an exchange without personal data: other servers log them as they are."""
     turns = row["history"] or []
     texts = [row["prompt"], row["response"] or "", *(turn["content"] for turn in turns)]
-    prompt, response, *contents = redacted(texts, settings)
+    prompt, response, *contents = redact_all(texts, settings)
     history = [turn | {"content": text} for turn, text in zip(turns, contents, strict=True)]
     return {"prompt": prompt, "response": response, "history": history}

@@ -24,16 +24,10 @@ def ablation_pairs(
 ) -> Outcome[SettledPairs]:
     """Return the train pairs of one arm, with the held-out pairs that all arms share.
 
-    Args:
-        source: pairs as generated, screened or settled, of all splits.
-        settled: the pairs of the data set, whose validation and test rows are held out.
-        splits: of each document or section.
-        reviewed: take only what a person accepted or edited.
-
-    Returns:
-        Both, sorted by pair_id. Dropped from the source: ``held_out_document`` (not of a train
-        document), ``unknown_document``, ``gold`` (written by a person), ``not_reviewed``,
-        ``empty``, and the reasons of :func:`pipeline.dedup.decontaminate.decontaminate`.
+    ``source`` are pairs as generated, screened or settled, of all splits; validation and test rows
+    of ``settled`` are held out. ``reviewed``: take only what a person accepted or edited. Dropped
+    from the source is what :func:`_reason` names, and what
+    :func:`pipeline.dedup.decontaminate.decontaminate` does.
     """
     find = places(splits)
     held_out = settled.filter(pl.col("split") != "train")
@@ -41,16 +35,15 @@ def ablation_pairs(
     ledger: list[Drop] = []
     for row in source.sort("pair_id").iter_rows(named=True):
         text = f"{row['instruction']} -> {row['response']}"
-        own = {"split": "train", "cluster_id": row["pair_id"]}
-        of_no_document = row["origin"] == "self_instruct"
-        place = own if of_no_document else find(row["doc_id"], row["chunk_id"])
+        place = find(row["doc_id"], row["chunk_id"])
+        if row["origin"] == "self_instruct":
+            place = {"split": "train", "cluster_id": row["pair_id"]}
         reason = _reason(row, place, reviewed)
         if reason or place is None:
             ledger.append(Drop(row["pair_id"], reason, text))
             continue
         known = {name: row.get(name) for name in SettledPairs.columns()}
-        known |= {"split": place["split"], "cluster_id": place["cluster_id"]}
-        rows.append(known | {"status": row.get("status") or "unreviewed"})
+        rows.append(known | place | {"status": row.get("status") or "unreviewed"})
     joined = pl.concat([table(SettledPairs, rows), held_out.select(SettledPairs.columns())])
     clean = decontaminate(cast("DataFrame[SettledPairs]", joined))
     return Outcome(

@@ -1,10 +1,9 @@
-"""Agreement of reviewers beyond chance, with intervals over the items.
+"""Agreement of reviewers beyond chance on nominal verdicts, with intervals over the items.
 
-Verdicts are nominal. ``raw`` is the mean share of agreeing pairs of people on an item; ``kappa``
-is Cohen's (1960), of several people the mean over their pairs weighted by common items (Light
-1971); ``alpha`` is Krippendorff's (2011), ``ac1`` Gwet's (2008), which stays apart from 0 where
-nearly all verdicts are the same and kappa falls to it. The interval is the percentile bootstrap
-over items (Efron and Tibshirani 1993).
+``raw`` is the mean share of agreeing pairs of people on an item, ``kappa`` Cohen's (1960), of
+several people the mean over their pairs weighted by common items (Light 1971), ``alpha``
+Krippendorff's (2011), ``ac1`` Gwet's (2008), which stays apart from 0 where nearly all verdicts are
+the same. Intervals: percentile bootstrap over items (Efron and Tibshirani 1993).
 """
 
 from collections.abc import Sequence
@@ -19,8 +18,7 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.record import record
 from schemas.pairs import VERDICTS, Reviews
 
-Ratings = NDArray[np.float64]
-"""A row a person, a column an item; a code of the category, or NaN."""
+Ratings = NDArray[np.float64]  # a row a person, a column an item; a code of the category, or NaN
 RESAMPLES = 500
 SCALE = [verdict for verdict in VERDICTS if verdict != "skip"]
 
@@ -40,20 +38,14 @@ class Calibration:
     """Agreement of a judge with people on the same pairs of answers."""
 
     decisions: int
-    agreement: float
-    """Share of decisions in which both name the same winner; 0 without decisions."""
-    kappa: float
-    """Cohen's kappa: agreement beyond chance."""
+    agreement: float  # share of decisions in which both name the same winner; 0 without decisions
+    kappa: float  # Cohen's kappa: agreement beyond chance
     calibrated: bool
     text: str
 
 
 def ratings_of(reviews: DataFrame[Reviews], people: int = 2) -> Ratings:
-    """Return the verdicts on the items that two people or more decided on.
-
-    Of ``reviews`` that count, the first so many decisions on an item are taken; a later one was
-    asked for since these disagreed.
-    """
+    """Return the first verdicts, of so many people, on each item with two or more."""
     votes = reviews.filter(pl.col("verdict") != "skip").sort("decided_at", "reviewer")
     votes = votes.group_by("pair_id", maintain_order=True).head(people)
     votes = votes.filter(pl.len().over("pair_id") > 1).sort("pair_id", "reviewer")
@@ -121,11 +113,7 @@ def ac1(ratings: Ratings, categories: int) -> float:
 def calibrate(
     people: Sequence[bool], judged: Sequence[bool], least: int, min_kappa: float, verb: str = "gate"
 ) -> Calibration:
-    """Compare a judge with people: whether each of the same answers is right.
-
-    With ``least`` decisions and a kappa of ``min_kappa`` the judge counts and does what ``verb``
-    says.
-    """
+    """Compare a judge with people; from ``least`` and ``min_kappa`` on it counts, to ``verb``."""
     count = len(people)
     if count < least:
         text = f"not calibrated: {count} decisions of people, needed {least}"

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 from pandera.typing.polars import DataFrame
@@ -140,10 +140,14 @@ def place_of(salt: str, name: str) -> float:
     return (int.from_bytes(digest[:8], "big") >> 11) / (1 << 53)
 
 
-def places(splits: DataFrame[Splits]) -> Callable[[str, str], Mapping[str, Any] | None]:
-    """Return what finds the row of a ``doc_id`` and ``chunk_id``; None when neither was split."""
-    rows = {(row["doc_id"], row["chunk_id"]): row for row in splits.iter_rows(named=True)}
-    return lambda doc_id, chunk_id: rows.get((doc_id, chunk_id)) or rows.get((doc_id, ""))
+def places(splits: DataFrame[Splits]) -> Callable[[str, str], dict[str, str] | None]:
+    """Return what finds ``split`` and ``cluster_id`` of a ``doc_id`` and ``chunk_id``, or None."""
+    columns = ("doc_id", "chunk_id", "split", "cluster_id")
+    found = {
+        (doc_id, chunk_id): {"split": split, "cluster_id": cluster_id}
+        for doc_id, chunk_id, split, cluster_id in splits.select(columns).iter_rows()
+    }
+    return lambda doc_id, chunk_id: found.get((doc_id, chunk_id)) or found.get((doc_id, ""))
 
 
 def unit_of(rows: pl.DataFrame) -> str:

@@ -1,6 +1,7 @@
 """Turn settled pairs into chat messages."""
 
 from dataclasses import replace
+from operator import itemgetter
 from typing import cast
 
 import polars as pl
@@ -18,11 +19,7 @@ def to_examples(pairs: DataFrame[SettledPairs], settings: TaskSettings) -> Outco
 
     Before them stand the system prompt, the row's own before that of the settings, and earlier
     turns. Each earlier turn of the assistant is an example of its own too (``turns``), so that a
-    row ends with the one answer learnt from it.
-
-    Returns:
-        Examples sorted by ``pair_id``; a pair without instruction or response is dropped as
-        ``empty_message``.
+    row ends with the one answer learnt from it. Sorted by ``pair_id``; dropped: ``empty_message``.
     """
     kept, dropped = [], []
     system = settings.system_prompt
@@ -44,10 +41,10 @@ def to_examples(pairs: DataFrame[SettledPairs], settings: TaskSettings) -> Outco
             if message["role"] == "assistant" and settings.turns == "all":
                 earlier = {"pair_id": short_id(row["pair_id"], str(end))}
                 kept.append(columns | earlier | {"messages": head + messages[:end]})
-    examples = cast("DataFrame[Examples]", table(Examples, kept).sort("pair_id"))
+    kept.sort(key=itemgetter("pair_id"))
     rows_in = len(kept) + len(dropped)
     metrics = {"earlier_turns": float(rows_in - pairs.height)}
-    return Outcome(examples, drops(dropped), rows_in, metrics=metrics)
+    return Outcome(table(Examples, kept), drops(dropped), rows_in, metrics=metrics)
 
 
 def user_message(instruction: str, input: str) -> str:

@@ -36,8 +36,7 @@ class GoldRow(NamedTuple):
     question: str
     input: str
     answer: str
-    document: str
-    """Source path."""
+    document: str  # source path
 
 
 def locate_gold(
@@ -50,27 +49,19 @@ def locate_gold(
 ) -> Outcome[GoldRows]:
     """Find the document and the chunk that answer each gold row, before anything is split.
 
-    A row that names no document belongs to the chunk that BM25 ranks first for its words, if that
-    has at least half of them; else it stands alone.
-
-    Args:
-        rows: as :data:`EXPECTED` says; the document is a source path below the input folder (a
-            record of a JSONL file as ``path#line``), or the end of one that no other has.
-        documents: survivors.
-        duplicates: what deduplicate dropped; a question about a duplicate follows its survivor.
-        raw: documents as they were read, to find one by its source.
-        chunks: of the survivors.
-        name: of the file, for messages.
+    ``rows`` are as :data:`EXPECTED` says. A document is named by its source path in ``raw`` (a
+    record of a JSONL file as ``path#line``), or the end of one that no other has; a question about
+    one of the ``duplicates``, which deduplicate dropped, follows its survivor in ``documents``. A
+    row that names none belongs to the chunk that BM25 ranks first for its words, if that has at
+    least half of them; else it stands alone. ``name`` is that of the file, for messages.
 
     Returns:
         Rows sorted by ``pair_id``. Dropped: ``malformed_row`` (value: fields that are missing,
         empty or no text; the id is a hash of the row), ``unknown_document`` (no such source was
         read), ``document_dropped`` (it was read but let go, ``related_id``),
         ``duplicate_question`` (the same words as ``related_id``; the smallest pair_id stays).
-        Metrics: rows ``named``, ``searched`` (found by their words) and ``alone``.
-
-    Raises:
-        InputError: more than half of the rows are malformed or name documents that were not read.
+        Metrics: rows ``named``, ``searched`` (found by their words) and ``alone``. InputError: more
+        than half of the rows are malformed or name documents that were not read.
     """
     own = set(documents["doc_id"])
     lost = duplicates.select("id", "related_id").iter_rows()
@@ -99,8 +90,8 @@ def locate_gold(
             doc_id, chunk_id = passages.search(asked)
             counts["searched" if doc_id else "alone"] += 1
         known = {"question": found.question, "input": found.input, "answer": found.answer}
-        identity = pair_id(found.question, found.input, found.answer, doc_id, "gold")
-        located.append(known | {"pair_id": identity, "doc_id": doc_id, "chunk_id": chunk_id})
+        key = pair_id(*found[:3], doc_id, "gold")
+        located.append(known | {"pair_id": key, "doc_id": doc_id, "chunk_id": chunk_id})
     bad = [f"{drop.reason}: {drop.excerpt}" for drop in dropped if drop.reason in MISPLACED]
     stop_if_mostly_bad(name, bad, len(rows), EXPECTED)
     kept, repeated = _distinct(located)
@@ -111,13 +102,7 @@ def locate_gold(
 def settle_gold(
     gold: DataFrame[GoldRows], splits: DataFrame[Splits], name: str
 ) -> Outcome[SettledPairs]:
-    """Make settled pairs of located gold rows; each has the split of its document or section.
-
-    Returns:
-        Pairs of origin and status ``gold``, sorted by ``pair_id``, the name of the file as
-        ``generator``. Dropped: ``document_dropped`` (no section of its document has a word of the
-        row, ``related_id``).
-    """
+    """Settle gold rows in the split of their document or section; else ``document_dropped``."""
     find = places(splits)
     pairs: list[dict[str, Any]] = []
     dropped: list[Drop] = []
@@ -128,33 +113,28 @@ def settle_gold(
             dropped.append(Drop(row["pair_id"], "document_dropped", question, related_id=doc_id))
             continue
         pair = pair_row("gold", question, row["answer"], row["input"], doc_id, generator=name)
-        settled = {"split": place["split"], "cluster_id": place["cluster_id"], "status": "gold"}
         unedited = dict.fromkeys(("reviewer", "original_instruction", "original_response"))
-        pairs.append(pair | settled | unedited)
+        pairs.append(pair | place | unedited | {"status": "gold"})
     return Outcome(table(SettledPairs, pairs), drops(dropped), rows_in=gold.height)
 
 
 def read_row(row: Mapping[str, Any]) -> GoldRow | Drop:
     """Read the fields of a gold row, or say which are missing, empty or no text."""
     row = _turns({key.strip().casefold(): value for key, value in row.items()})
-    fields = {"question": _first(row, QUESTION), "answer": _first(row, ANSWER)}
+    fields = {"question": first_text(row, QUESTION), "answer": first_text(row, ANSWER)}
     bad = [field for field, value in fields.items() if not value]
     if bad:
         text = canonical_json(dict(row))
         excerpt = f"{', '.join(bad)} missing, empty or no text{_likely(row)}: {text}"
         return Drop(short_id(text), "malformed_row", excerpt, float(len(bad)), 0.0)
-    return GoldRow(input=_first(row, ("input",)), document=_first(row, DOCUMENT), **fields)
+    given, document = first_text(row, ("input",)), first_text(row, DOCUMENT)
+    return GoldRow(input=given, document=document, **fields)
 
 
 def _likely(row: Mapping[str, Any]) -> str:
-    """Say which of a row's names are nearly known ones."""
     known = (*QUESTION, *ANSWER)
-    told = ", ".join(
-        f"{key!r} for {near!r}"
-        for key in row
-        if key not in known
-        for near in get_close_matches(key, known, n=1, cutoff=0.7)
-    )
+    near = {key: get_close_matches(key, known, n=1, cutoff=0.7) for key in row.keys() - known}
+    told = ", ".join(f"{key!r} for {near[key][0]!r}" for key in row if near.get(key))
     return f" (it has {told}?)" if told else ""
 
 
@@ -170,7 +150,7 @@ def _turns(row: Mapping[str, Any]) -> dict[str, Any]:
     return dict(row) | {"question": asked, "answer": answered}
 
 
-def _first(row: Mapping[str, Any], names: Sequence[str]) -> str:
+def first_text(row: Mapping[str, Any], names: Sequence[str]) -> str:
     """Return the first of the named fields that holds text, stripped; empty when none does."""
     texts = (row[name].strip() for name in names if isinstance(row.get(name), str))
     return next(filter(None, texts), "")
@@ -178,7 +158,7 @@ def _first(row: Mapping[str, Any], names: Sequence[str]) -> str:
 
 def _homeless(row: GoldRow, read: list[str], sources: Sources) -> Drop:
     """Return the drop of a row without a surviving document; ``read`` came from its source."""
-    key = pair_id(row.question, row.input, row.answer, read[0] if read else row.document, "gold")
+    key = pair_id(*row[:3], read[0] if read else row.document, "gold")
     if read:
         excerpt = f"{row.document}: {row.question}"
         return Drop(key, "document_dropped", excerpt, related_id=read[0])

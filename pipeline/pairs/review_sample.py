@@ -1,25 +1,29 @@
 """Which pairs people see: a random sample, what the screens doubt, and gold items among them.
 
-A sample is a seeded systematic sample: within each stratum the pairs are ranked by a hash, and
-the pair of rank r among m gets the key (r + u) / m, u being a hash of the stratum in [0, 1). The
-smallest keys come first. Each key is uniform over [0, 1), so every pair has the same chance, each
-stratum is represented in proportion to its size, and new documents only displace pairs at the end
-of the sample.
+The sample is a seeded systematic one: within each stratum the pairs are ranked by a hash, and rank
+r among m gets the key (r + u) / m, u being a hash of the stratum in [0, 1). The smallest keys come
+first: all pairs have the same chance, each stratum its share, and new documents displace the last.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import short_id
+from pipeline.core.errors import InputError
+from pipeline.core.home import Home, ancestors
 from pipeline.core.outcome import table
+from pipeline.core.store import Dataset
 from pipeline.pairs.assignment import places
 from pipeline.pairs.harvest import pair_row
 from pipeline.pairs.screen.rules import SCREEN_RULES
 from pipeline.settings import ReviewSettings
-from schemas.base import Drops
+from pipeline.text.bm25 import bm25
+from pipeline.text.words import words
+from schemas.base import Drops, Table
 from schemas.pairs import GoldRows, Pairs, ScreenedPairs, Splits
 
 Row = dict[str, Any]
@@ -30,6 +34,7 @@ DOUBTS = {
     for reason, about in rule.reasons.items()
 }
 """What a screen says of a pair by itself: a person who sees the pair alone can judge it too."""
+LIKE = 0.25  # of the score that a pair has with itself: about a third of its rarer words
 
 
 def sample_for_review(
@@ -38,14 +43,10 @@ def sample_for_review(
     settings: ReviewSettings,
     targeted: Collection[str] = frozenset(),
 ) -> DataFrame[ScreenedPairs]:
-    """Choose the pairs that people should see next, in the order in which to show them.
-
-    Every unreviewed pair of the test split, then as many of train and validation as are missing
-    from ``sample_size``. Gold pairs are never sampled, a person wrote them; targeted ones were
-    queued for what they are (drifted), and are no part of a random sample.
-    """
+    """Choose the pairs to see next: those of the test split, then a random sample of the others."""
     ordered = review_order(pairs, settings.seed)
     test = [row for row in ordered if row["split"] == "test" and row["pair_id"] not in reviewed]
+    # Targeted ones (drifted, say) are no part of a random sample.
     rest = [row for row in ordered if row["split"] != "test" and row["pair_id"] not in targeted]
     open_rest = [row for row in rest if row["pair_id"] not in reviewed]
     missing = settings.sample_size - (len(rest) - len(open_rest))
@@ -92,22 +93,18 @@ class Flagged(NamedTuple):
 def flagged_pairs(
     candidates: DataFrame[Pairs], dropped: DataFrame[Drops], splits: DataFrame[Splits], seed: int
 ) -> Flagged:
-    """Return what screens dropped: people say how often they are right, and take pairs back.
-
-    Of the ledger of the screening, what one pair lost against another is left out.
-    """
+    """Return the pairs that a screen dropped by themselves: people say how often it is right."""
     find = places(splits)
     doubted = dropped.filter(pl.col("reason").is_in(list(DOUBTS)))
     reasons = dict(doubted.select("id", "reason").iter_rows())
     rows = []
     for row in candidates.filter(pl.col("pair_id").is_in(list(reasons))).iter_rows(named=True):
         own = {"split": "train", "cluster_id": row["pair_id"]}
-        where = find(row["doc_id"], row["chunk_id"]) if row["doc_id"] else own
-        if where is not None:
-            rows.append(row | {name: where[name] for name in own})
+        if place := find(row["doc_id"], row["chunk_id"]) if row["doc_id"] else own:
+            rows.append(row | place)
     ordered = _systematic(rows, lambda row: (reasons[row["pair_id"]],), seed)
-    ids = [row["pair_id"] for row in ordered]
-    return Flagged(table(ScreenedPairs, ordered), {pair_id: reasons[pair_id] for pair_id in ids})
+    known = {row["pair_id"]: reasons[row["pair_id"]] for row in ordered}
+    return Flagged(table(ScreenedPairs, ordered), known)
 
 
 class GoldItem(NamedTuple):
@@ -127,9 +124,8 @@ def gold_items(
 ) -> list[tuple[GoldItem, Row]]:
     """Return all items whose verdict is known, in a seeded order, with the row that is shown.
 
-    Of pairs, as the teacher wrote them, these are those on which people ``agreed`` (decisions of
-    at least two by pair, all accept or all reject). Every other gold row gets the answer of
-    another document's row, and is to be rejected.
+    They are pairs on which two people or more ``agreed`` (their decisions by pair: accept, or
+    reject), and gold rows: about half of these get the answer of another document's row.
     """
 
     def item(row: Row, source: str, keep: bool, *makers: str) -> tuple[GoldItem, Row]:
@@ -152,3 +148,46 @@ def gold_items(
         shown |= {"chunk_id": row["chunk_id"], "split": "test", "cluster_id": ""}
         items.append(item(shown, row["pair_id"], not is_wrong))
     return sorted(items, key=lambda entry: entry[0].pair_id)
+
+
+class Material(NamedTuple):
+    """Pairs that may be queued, and gold rows that gold items are made of."""
+
+    pairs: DataFrame[ScreenedPairs]
+    flagged: Flagged
+    gold: DataFrame[GoldRows]
+
+    @classmethod
+    def of(cls, folder: Path, screened: Dataset, seed: int) -> "Material":
+        """Read the screened pairs, and from what is behind them candidates and gold rows."""
+        home = Home.at(folder)
+        before = {item.dataset: str(item) for item in ancestors(home, screened)}
+
+        def read(schema: type[Table], name: str) -> Any:
+            if name not in before:
+                return table(schema, [])
+            return home.store.read(home.dataset(before[name]), schema)
+
+        candidates, splits = read(Pairs, "candidate_pairs"), read(Splits, "splits")
+        flagged = flagged_pairs(candidates, home.store.read_dropped(screened), splits, seed)
+        pairs = home.store.read(screened, ScreenedPairs).select(ScreenedPairs.columns())
+        gold = read(GoldRows, "gold_rows")
+        return cls(cast("DataFrame[ScreenedPairs]", pairs), flagged, gold)
+
+
+def similar_pairs(pairs: pl.DataFrame, pair_id: str, count: int) -> pl.DataFrame:
+    """Return a pair and the ``count`` most like it by BM25, with ``similarity``: 1 is itself."""
+    ids = pairs["pair_id"].to_list()
+    if pair_id not in ids:
+        raise InputError(
+            f"review like: no pair {pair_id!r} found; expected one of the {len(ids)} screened "
+            "pairs; `tuneloop show screened_pairs` prints their ids"
+        )
+    texts = pairs.select(pl.concat_str("instruction", "input", "response", separator=" "))
+    documents = [words(text) for text in texts.to_series()]
+    scores = bm25(documents, k1=1.2)(documents[ids.index(pair_id)])
+    own = scores[ids.index(pair_id)]
+    is_own = pl.col("pair_id") == pair_id
+    ranked = pairs.with_columns(similarity=pl.Series(scores / own) if own else is_own.cast(float))
+    ranked = ranked.filter(is_own | (pl.col("similarity") >= LIKE))
+    return ranked.sort(~is_own, -pl.col("similarity"), "pair_id").head(count + 1)

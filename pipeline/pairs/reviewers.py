@@ -44,11 +44,7 @@ class Policy:
     """When a pair was queued anew (UTC, ISO 8601): what was decided before does not count."""
 
     def counting(self, reviews: DataFrame[Reviews]) -> tuple[DataFrame[Reviews], list[Drop]]:
-        """Return the decisions that count for the pairs, and why the others do not.
-
-        Reasons: ``gold_item``, ``asked_again``, ``held_back`` (value: gold accuracy, threshold:
-        ``min_gold_accuracy``).
-        """
+        """Return the decisions that count, and why others do not (``held_back``: gold accuracy)."""
         held_back = {row.reviewer: row for row in self.reviewers(reviews) if row.held_back}
         counted: list[Row] = []
         dropped = []
@@ -173,10 +169,7 @@ def _time(row: Row) -> datetime:
 
 
 def as_written(reviews: DataFrame[Reviews], adjudicator: str) -> dict[str, bool]:
-    """Return by pair whether people accepted it as it was written.
-
-    One of which only the question was edited, or on which people disagree, is left out.
-    """
+    """Return by pair whether people accepted it as written, where they agree on the response."""
     found = {}
     for pair_id, rows in current_decisions(reviews).items():
         votes = ruling(votes_of(rows), adjudicator) or ()
@@ -193,11 +186,7 @@ def votes_of(rows: Iterable[Row]) -> list[Row]:
 
 
 def ruling(votes: Sequence[Row], adjudicator: str) -> Sequence[Row] | None:
-    """Return the decisions that count on one pair; None while nobody settled a disagreement.
-
-    Where some would keep the pair and others reject it, the adjudicator's word decides; without
-    an adjudicator the majority does.
-    """
+    """Return the decisions of the majority, or of the adjudicator; None while it is disputed."""
     rejects = [vote for vote in votes if vote["verdict"] == "reject"]
     keeps = [vote for vote in votes if vote["verdict"] != "reject"]
     if not (rejects and keeps):

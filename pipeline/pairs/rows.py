@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ from pipeline.core.cache import canonical_json, short_id
 from pipeline.core.errors import InputError
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.stage import Stage
-from pipeline.documents.clean.privacy.redact import redact
-from pipeline.pairs.gold import ANSWER, QUESTION
+from pipeline.documents.clean.clean_document import redact_all
+from pipeline.pairs.gold import ANSWER, QUESTION, first_text
 from pipeline.pairs.harvest import pair_row
 from pipeline.pairs.user_files import TABLES, read_rows, stop_if_mostly_bad
 from pipeline.settings import CleanSettings
@@ -30,17 +31,10 @@ EXPECTED = (
     "messages or conversations, instruction and output, prompt and completion, or question and "
     "answer"
 )
-_SEPARATOR = "\n\x1e\n"
 
 
 def load_rows(source: Path | str, allow_download: bool) -> list[dict[str, Any]]:
-    """Return the rows of a file, of a folder of files, of a saved data set or of one on the Hub.
-
-    ``hf://owner/name#split`` is fetched with ``allow_download``, else it must be in the cache.
-
-    Raises:
-        InputError: it cannot be read, or may not be fetched.
-    """
+    """Return the rows of a file, a folder, a saved data set or one of the Hub, maybe fetched."""
     if isinstance(source, str):
         return _from_hub(source, allow_download)
     if not source.is_dir():
@@ -82,9 +76,7 @@ def _from_hub(address: str, allow_download: bool) -> list[dict[str, Any]]:
 
 
 def _flat(found: Any) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a data set, or of all its splits."""
-    for part in found.values() if isinstance(found, dict) else [found]:
-        yield from part
+    return chain.from_iterable(found.values() if isinstance(found, dict) else [found])
 
 
 def import_rows(
@@ -95,13 +87,12 @@ def import_rows(
     Alpaca (instruction, input, output, system, history), ShareGPT (conversations), messages with
     any number of turns, prompt and completion, question and answer. The last answer is the
     response, what was said before it the history, which a system prompt of the row begins. Tool
-    calls and their results stay in the text, as Hermes and Qwen write them. The name of their
-    source is kept as ``generator``.
+    calls and their results stay in the text, as Hermes and Qwen write them.
 
     Returns:
-        Pairs of origin ``rows`` sorted by ``pair_id``. Dropped: ``malformed_row`` and
-        ``duplicate_pair``. Metrics: ``turns_cut`` (turns of the user behind the last answer, and
-        of the assistant before the first question). InputError: more than half are malformed.
+        Pairs of origin ``rows`` sorted by ``pair_id``, their source as ``generator``. Dropped:
+        ``malformed_row`` (InputError: more than half) and ``duplicate_pair``. Metrics:
+        ``turns_cut`` (of the user behind the last answer, of the assistant before a question).
     """
     kept: dict[str, dict[str, Any]] = {}
     dropped: list[Drop] = []
@@ -117,10 +108,9 @@ def import_rows(
             dropped.append(Drop(identity, "malformed_row", bad[-1]))
             continue
         cut += whole - len(turns)
-        told = redact(_SEPARATOR.join([given, *(turn["content"] for turn in turns)]), settings)
-        given, *contents = told.text.split(_SEPARATOR)
-        turns = [turn | {"content": text} for turn, text in zip(turns, contents, strict=True)]
-        question, answer = (turn["content"] for turn in turns[-2:])
+        given, *said = redact_all([given, *(turn["content"] for turn in turns)], settings)
+        turns = [turn | {"content": text} for turn, text in zip(turns, said, strict=True)]
+        question, answer = said[-2:]
         pair = pair_row("rows", question, answer, given, history=turns[:-2], generator=name)
         if pair["pair_id"] in kept:
             dropped.append(Drop(identity, "duplicate_pair", text, related_id=pair["pair_id"]))
@@ -131,27 +121,24 @@ def import_rows(
 
 
 def read_turns(row: Mapping[str, Any]) -> tuple[list[Turn], str, int]:
-    """Return the turns of a row, its input, and how many turns it has with those that are cut.
-
-    A ValueError says why there is no question with an answer.
-    """
+    """Return turns, input and the count of turns before any was cut; ValueError: no pair in it."""
     row = {key.strip().casefold(): value for key, value in row.items()}
     turns, given = _messages(row), ""
     if turns is None:
-        question, answer = (_text(row, names) for names in (QUESTION, ANSWER))
+        question, answer = (first_text(row, names) for names in (QUESTION, ANSWER))
         if not question or not answer:
             raise ValueError(f"no {'question' if not question else 'answer'} found")
-        given = _text(row, ("input",))
+        given = first_text(row, ("input",))
         turns = [*_history(row), _turn("user", question), _turn("assistant", answer)]
-    system = _text(row, ("system", "system_prompt"))
+    system = first_text(row, ("system", "system_prompt"))
     if system and (not turns or turns[0]["role"] != "system"):
         turns = [_turn("system", system), *turns]
     head = [turn for turn in turns[:1] if turn["role"] == "system"]
     said = turns[len(head) :]
     while said and said[0]["role"] == "assistant":
-        said = said[1:]
+        del said[0]
     while said and said[-1]["role"] != "assistant":
-        said = said[:-1]
+        del said[-1]
     if not said:
         raise ValueError("no answer behind a question found")
     for place, turn in enumerate(said):
@@ -214,23 +201,15 @@ def _read(message: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _history(row: Mapping[str, Any]) -> list[Turn]:
-    """Return the earlier turns of an Alpaca row: pairs of question and answer."""
-    earlier = row.get("history")
-    if isinstance(earlier, str) and earlier:
-        earlier = json.loads(earlier)
+    earlier = row.get("history") or ()
     turns: list[Turn] = []
-    for question, answer in earlier or ():
+    for question, answer in json.loads(earlier) if isinstance(earlier, str) else earlier:
         turns += [_turn("user", question), _turn("assistant", answer)]
     return turns
 
 
 def _turn(role: str, content: str) -> Turn:
-    return {"role": role, "content": content.replace("\x1e", " ").strip()}
-
-
-def _text(row: Mapping[str, Any], names: Sequence[str]) -> str:
-    texts = (row[name].strip() for name in names if isinstance(row.get(name), str))
-    return next(filter(None, texts), "")
+    return {"role": role, "content": content.strip()}
 
 
 ROWS = Stage(

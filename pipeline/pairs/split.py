@@ -1,10 +1,10 @@
 """Assign families of documents, or of sections of a few, to train, validation and test."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence
+from itertools import groupby, pairwise
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,8 +22,8 @@ from schemas.pairs import SPLITS, GoldRows, Splits
 
 ENOUGH = 60
 """Sections wanted of a document: a test split of 15 % then has 9, and the gate asks for 6."""
-SHORTEST_RUN = 3
-"""Chunks of about a page: a section is not cut finer than that while there are others."""
+SHORTEST_RUN = 3  # chunks of about a page: a section is not cut finer while there are others
+Section = tuple[list[str], list[dict[str, Any]]]  # heading path, consecutive chunks under it
 
 
 def split(
@@ -35,38 +35,32 @@ def split(
 ) -> Outcome[Splits]:
     """Assign each family of documents to a split; of few documents, each family of sections.
 
-    A family is what shares a quarter of its content (:mod:`pipeline.dedup.families`), so that no
-    test document has a train document nearer than that.
-
-    What an earlier split assigned keeps its place (``previous``: of the corpus that the latest
-    model was trained on). Where a new document ties two of them, both go where the stricter one
-    is: train before validation before test, since a model has learned from it. A new family goes
-    by the salted hash of its name; families with gold rows move until the test split has
-    ``settings.gold_rows`` of ``settings.gold_documents``; a split that came out empty gets one
-    (:class:`pipeline.pairs.assignment.Assignment`).
+    A family shares a quarter of its content (:mod:`pipeline.dedup.families`), so that no test
+    document has a train document nearer than that. What an earlier split assigned keeps its place
+    (``previous``: of the corpus that the latest model was trained on); of two places that a new
+    document ties together the stricter counts, train before validation before test, since a model
+    has learned from it. New families go where :class:`pipeline.pairs.assignment.Assignment` says.
 
     Returns:
         One row a document, or one a chunk, and one for each gold row without a document
         (``chunk_id`` is its id then), sorted by ``doc_id`` and ``chunk_id``; nothing is dropped.
         Metrics: those of :func:`_metrics`, families ``moved`` to fill an empty split, and
-        ``sections`` (0: documents were split).
-
-    Raises:
-        InputError: there are fewer than three families.
-        SettingsError: the shares of validation and test leave nothing for train.
+        ``sections`` (0: documents were split). InputError: there are fewer than three families.
     """
     if settings.validation + settings.test >= 1:
         raise SettingsError(
             f"split: validation {settings.validation:g} and test {settings.test:g} found; "
             "expected a sum below 1, the rest is for train; lower split.validation or split.test"
         )
+    gold = table(GoldRows, []) if gold is None else gold
+    previous = table(Splits, []) if previous is None else previous
     whole = _by_document(documents.height, settings, previous)
     units, texts = _documents(documents, gold) if whole else _sections(documents, chunks, gold)
     found = find_families(texts)
     # A gold row without a document is a unit of its own.
-    ids = [] if gold is None else gold.filter(doc_id="")["pair_id"].to_list()
+    ids = gold.filter(doc_id="")["pair_id"].to_list()
     units += [Unit(key, [{"doc_id": "", "chunk_id": key}], 1) for key in ids]
-    known = {} if previous is None else dict(previous.select("unit_id", "split").iter_rows())
+    known = dict(previous.select("unit_id", "split").iter_rows())
     families = _families(units, found, known)
     if len(families) < FEWEST:
         unit = "documents" if whole else f"sections in {documents.height} documents"
@@ -89,20 +83,20 @@ def split(
     return Outcome(kept, drops([]), documents.height, documents.height, metrics)
 
 
-def _by_document(count: int, settings: SplitSettings, previous: DataFrame[Splits] | None) -> bool:
+def _by_document(count: int, settings: SplitSettings, previous: DataFrame[Splits]) -> bool:
     """Whether documents are split as a whole: enough of them for a test split of a few."""
     if settings.unit != "auto":
         return settings.unit == "document"
-    before = None if previous is None else previous.filter(pl.col("doc_id") != "")
-    if before is not None and before.height:
+    before = previous.filter(pl.col("doc_id") != "")
+    if before.height:
         return (before["chunk_id"] == "").all()
     return count * settings.test >= FEW or (count >= FEWEST and not settings.test)
 
 
 def _documents(
-    documents: DataFrame[UniqueDocuments], gold: DataFrame[GoldRows] | None
+    documents: DataFrame[UniqueDocuments], gold: DataFrame[GoldRows]
 ) -> tuple[list[Unit], pl.Series]:
-    counts = Counter([] if gold is None else gold["doc_id"])
+    counts = Counter(gold["doc_id"])
     ordered = documents.sort("doc_id")
     units = [
         Unit(name, [{"doc_id": doc_id, "chunk_id": ""}], counts[doc_id])
@@ -114,25 +108,22 @@ def _documents(
 def _sections(
     documents: DataFrame[UniqueDocuments],
     chunks: DataFrame[Chunks],
-    gold: DataFrame[GoldRows] | None,
+    gold: DataFrame[GoldRows],
 ) -> tuple[list[Unit], pl.Series]:
-    counts = Counter([] if gold is None else gold["chunk_id"])
-    found = sections_of(chunks.join(documents.select("doc_id", "cluster_id"), on="doc_id"))
-    units = []
-    for name, members in found:
+    counts = Counter(gold["chunk_id"])
+    units, texts = [], []
+    named = chunks.join(documents.select("doc_id", "cluster_id"), on="doc_id")
+    for name, members in sections_of(named):
         rows = [{column: row[column] for column in ("doc_id", "chunk_id")} for row in members]
         units.append(Unit(name, rows, sum(counts[row["chunk_id"]] for row in rows)))
-    texts = ["\n".join(row["text"] for row in members) for _, members in found]
+        texts.append("\n".join(row["text"] for row in members))
     return units, pl.Series(texts, dtype=pl.String)
 
 
 def _families(
     units: Sequence[Unit], found: Families, known: Mapping[str, str]
 ) -> dict[str, list[Unit]]:
-    """Return the units of each family, which has the name of its first unit.
-
-    The first is one that was assigned before, if there is any, so that a family keeps its name.
-    """
+    """Return the units of each family by its first: one that was assigned before, if any was."""
     together: dict[int, list[Unit]] = defaultdict(list)
     for number, unit in enumerate(units):
         together[int(found.family[number]) if number < len(found.family) else number].append(unit)
@@ -147,10 +138,7 @@ def _metrics(
     families: Mapping[str, Sequence[Unit]],
     found: Families,
 ) -> dict[str, float]:
-    """Return rows of documents and gold rows a split, what the test split is made of, and more.
-
-    ``closest`` is the largest share that a unit has in common with one of another split.
-    """
+    """Return rows and gold rows a split, what test is made of, and how close two splits are."""
     where = dict(kept.select("unit_id", "split").iter_rows())
     rows = Counter(kept.filter(pl.col("doc_id") != "")["split"])
     gold: Counter[str] = Counter()
@@ -172,26 +160,18 @@ def _metrics(
     return {name: float(value) for name, value in counts.items()}
 
 
-class Section(NamedTuple):
-    """Consecutive chunks under one heading, or some of them."""
-
-    heading: list[str]
-    chunks: list[dict[str, Any]]
-
-
 def sections_of(chunks: pl.DataFrame) -> list[tuple[str, list[dict[str, Any]]]]:
     """Return the name and the chunks, with the ``cluster_id`` of their document, of each section.
 
-    Sections of a document are those of the fewest heading levels that give :data:`ENOUGH` of
-    them, else of all levels; their chunks stay together. Where headings are that few, a section of
-    many chunks is cut into runs of consecutive ones. A section is named after its document's
+    Sections are those of the fewest heading levels that give a document :data:`ENOUGH`, else of
+    all, and then a section of many chunks is cut into runs. A section is named after its document's
     cluster and its heading, so that it keeps its name when the text is edited.
     """
     rows = chunks.sort("cluster_id", "start", "chunk_id").to_dicts()
     by_document = [list(group) for _, group in groupby(rows, lambda row: row["doc_id"])]
     sections = [section for document in by_document for section in _cut(document)]
     if len(sections) < FEWEST:
-        sections = [Section(_path(row), [row]) for row in rows]
+        sections = [(_path(row), [row]) for row in rows]
     before: Counter[tuple[str, ...]] = Counter()
     named = []
     for heading, members in sections:
@@ -202,24 +182,19 @@ def sections_of(chunks: pl.DataFrame) -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def _cut(document: list[dict[str, Any]]) -> list[Section]:
-    """Return the sections of the chunks of a document, in order."""
-    sections = [Section([], document)]
+    sections: list[Section] = [([], document)]
     for depth in range(1, max(len(_path(row)) for row in document) + 1):
         by = groupby(document, lambda row: _path(row)[:depth])  # noqa: B023 - used up at once
-        sections = [Section(heading, list(group)) for heading, group in by]
+        sections = [(heading, list(group)) for heading, group in by]
         if len(sections) >= ENOUGH:
             return sections
     longest = max(SHORTEST_RUN, ceil(len(document) / ENOUGH))
-    return [run for section in sections for run in _runs(section, longest)]
-
-
-def _runs(section: Section, longest: int) -> Iterator[Section]:
-    """Yield the chunks of a section in runs of about equal length."""
-    size = len(section.chunks)
-    count = ceil(size / longest)
-    for number in range(count):
-        part = section.chunks[number * size // count : (number + 1) * size // count]
-        yield Section(section.heading, part)
+    runs: list[Section] = []
+    for heading, members in sections:
+        size, count = len(members), ceil(len(members) / longest)
+        bounds = [number * size // count for number in range(count + 1)]
+        runs += [(heading, members[start:end]) for start, end in pairwise(bounds)]
+    return runs
 
 
 def _path(row: dict[str, Any]) -> list[str]:

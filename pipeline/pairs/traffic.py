@@ -1,7 +1,7 @@
 """Exchanges that were chosen for review as pairs: rows of origin ``traffic``."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from pandera.typing.polars import DataFrame
 
@@ -20,13 +20,10 @@ def traffic_pairs(
     splits: DataFrame[Splits],
     shares: SplitSettings,
 ) -> Outcome[ScreenedPairs]:
-    """Make a pair of each exchange that was chosen, in the split of what it is about.
+    """Make pairs of origin ``traffic`` of exchanges, each in the split of what it is about.
 
-    ``chosen`` are all rows that :func:`pipeline.drift.traffic.choose` ever gave. Passages that
-    are no chunks of the corpus any more are left out; exchanges without one stand alone.
-
-    Returns:
-        Pairs of origin ``traffic`` sorted by ``pair_id``. Dropped: ``duplicate_pair``.
+    ``chosen`` are all rows that :func:`pipeline.drift.traffic.choose` ever gave. Passages that are
+    no chunks any more are left out; exchanges without one stand alone. Dropped: ``duplicate_pair``.
     """
     documents = dict(chunks.select("chunk_id", "doc_id").iter_rows())
     find = places(splits)
@@ -43,12 +40,11 @@ def traffic_pairs(
         known = (chunk for chunk in row["chunk_ids"] if chunk in documents)
         first, other = [*known, "", ""][:2]
         about = {"chunk_id": first, "other_chunk_id": other, "doc_id": documents.get(first, "")}
-        own = {"split": split_of(key, shares), "cluster_id": key}
-        place = (find(about["doc_id"], first) if first else None) or own
-        where = {name: place[name] for name in own}
-        pairs[key] = pair | about | where | {"generator": row["model"]}
-    made = table(ScreenedPairs, pairs.values()).sort("pair_id")
-    return Outcome(cast("DataFrame[ScreenedPairs]", made), drops(dropped), rows_in=len(chosen))
+        place = find(about["doc_id"], first) if first else None
+        place = place or {"split": split_of(key, shares), "cluster_id": key}
+        pairs[key] = pair | about | place | {"generator": row["model"]}
+    made = table(ScreenedPairs, (pair for _, pair in sorted(pairs.items())))
+    return Outcome(made, drops(dropped), rows_in=len(chosen))
 
 
 TRAFFIC = Stage(

@@ -1,7 +1,7 @@
 """Files that a user wrote: seed tasks, gold rows, benchmarks; read whole or refused by line."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,8 +16,7 @@ from pipeline.documents.readers.records import csv_rows
 from schemas.pairs import SeedTasks
 
 SHOWN = 5  # problems named in one message; the rest is counted
-TABLES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
-"""Extensions of files whose rows have fields."""
+TABLES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")  # whose rows have fields
 READABLE = (*TABLES, ".txt", ".md")  # extensions of benchmark files
 
 
@@ -67,11 +66,7 @@ def check_fields(place: str, row: Mapping[str, Any], fields: Mapping[str, type])
 
 
 def read_rows(path: Path, setting: str = "paths.gold") -> list[dict[str, Any]]:
-    """Return the rows of a file by field: JSON Lines, JSON, CSV, TSV or Parquet.
-
-    Raises:
-        InputError: the file cannot be read, or its rows have no fields.
-    """
+    """Return the rows of a file by field; InputError: it cannot be read, or a row has no fields."""
     rows = _read(setting, path, TABLES)
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
@@ -83,10 +78,7 @@ def read_rows(path: Path, setting: str = "paths.gold") -> list[dict[str, Any]]:
 
 
 def stop_if_mostly_bad(name: str, bad: Sequence[str], rows: int, expected: str) -> None:
-    """Raise InputError when more than half of the rows of a file are bad: it is another one.
-
-    ``bad`` says what is wrong with each bad row, ``expected`` what a row should have.
-    """
+    """Raise InputError, with the first of the ``bad``, when more than half of the rows are bad."""
     if 2 * len(bad) > rows:
         raise InputError(
             f"{name}: {len(bad)} of {rows} rows are bad (the first: {bad[0][:EXCERPT]}); expected "
@@ -116,12 +108,7 @@ def read_seed_tasks(path: Path | None) -> DataFrame[SeedTasks]:
 
 
 def seed_tasks(rows: Sequence[Mapping[str, Any]]) -> DataFrame[SeedTasks]:
-    """Return the seed tasks as a table sorted by id; surrounding white space is taken off.
-
-    Raises:
-        InputError: there are no rows, or some miss a field of :class:`_SeedTask`, have one of
-            another type or an empty one, or share an id. Rows are numbered from 1.
-    """
+    """Return the seed tasks as a table sorted by id; InputError names the rows that are wrong."""
     if not rows:
         raise InputError(
             f"seed tasks: none found; expected at least one line with the fields {FIELDS}; "
@@ -153,15 +140,7 @@ def seed_tasks(rows: Sequence[Mapping[str, Any]]) -> DataFrame[SeedTasks]:
 
 
 def read_benchmark(path: Path) -> list[tuple[str, list[str]]]:
-    """Return the rows of a benchmark file as their texts; of a text file each paragraph is a row.
-
-    Returns:
-        For each row its name, ``file.jsonl#7`` (from 1), and all its text fields in order, texts
-        inside lists and objects included. Rows without any text are left out.
-
-    Raises:
-        InputError: the file cannot be read, or holds no text at all.
-    """
+    """Return name (``file.jsonl#7``) and texts of each row; of a text file, of each paragraph."""
     rows = _read("paths.benchmarks", path, READABLE)
     named = [(f"{path.name}#{number}", list(_texts(row))) for number, row in enumerate(rows, 1)]
     found = [(name, texts) for name, texts in named if texts]
@@ -174,11 +153,23 @@ def read_benchmark(path: Path) -> list[tuple[str, list[str]]]:
 
 
 def _read(setting: str, path: Path, readable: Sequence[str]) -> list[Any]:
-    """Return the rows of a file of one of the extensions."""
     try:
-        if path.suffix.lower() not in readable:
+        suffix = path.suffix.lower()
+        if suffix not in readable:
             raise ValueError(f"extension {path.suffix!r} is not known")
-        return list(_rows(path))
+        match suffix:
+            case ".jsonl" | ".ndjson":
+                return read_jsonl(path)
+            case ".json":
+                tree = json.loads(path.read_text("utf-8-sig"))
+                return tree if isinstance(tree, list) else [tree]
+            case ".csv":
+                return list(csv_rows(path.read_bytes()))
+            case ".tsv":
+                return list(csv_rows(path.read_bytes(), "\t"))
+            case ".parquet":
+                return pl.read_parquet(path).to_dicts()
+        return path.read_text("utf-8-sig").split("\n\n")
     except (OSError, ReadFailure, ValueError, pl.exceptions.PolarsError) as error:
         raise InputError(
             f"{setting}: {path} cannot be read ({error}); expected one of {' '.join(readable)}; "
@@ -186,24 +177,7 @@ def _read(setting: str, path: Path, readable: Sequence[str]) -> list[Any]:
         ) from error
 
 
-def _rows(path: Path) -> Iterable[Any]:
-    match path.suffix.lower():
-        case ".jsonl" | ".ndjson":
-            return read_jsonl(path)
-        case ".json":
-            tree = json.loads(path.read_text("utf-8-sig"))
-            return tree if isinstance(tree, list) else [tree]
-        case ".csv":
-            return csv_rows(path.read_bytes())
-        case ".tsv":
-            return csv_rows(path.read_bytes(), "\t")
-        case ".parquet":
-            return pl.read_parquet(path).iter_rows(named=True)
-    return path.read_text("utf-8-sig").split("\n\n")
-
-
 def _texts(value: Any) -> Iterator[str]:
-    """Yield the texts in a value, in order."""
     if isinstance(value, str) and value.strip():
         yield value
     elif isinstance(value, dict | list | tuple):

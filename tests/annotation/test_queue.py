@@ -10,7 +10,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from annotation.decisions import Decision, bounce_reason
+from annotation.decisions import Decision
 from annotation.items import to_items
 from annotation.queue import PushResult
 from annotation.queue_files import FileQueue
@@ -177,9 +177,9 @@ def test_the_turns_before_a_question_stay_as_they_were():
     item = {"response": "6 bar.", "instruction": "User: Hi\n\nAssistant: Hello\n\nUser: Bar?"}
     edit = Decision("0" * 16, "edit", "", (), "", "Ann")
     changed = replace(edit, edited_instruction="User: Ho\n\nAssistant: Hello\n\nUser: How many?")
-    assert bounce_reason(changed, item) == "turns_changed"
+    assert changed.bounce_reason(item) == "turns_changed"
     last = replace(edit, edited_instruction=f"{item['instruction']} How many?")
-    assert bounce_reason(last, item) is None
+    assert last.bounce_reason(item) is None
 
 
 def test_the_files_of_an_earlier_version_are_read_and_get_the_new_columns(queue, chunks, ids):

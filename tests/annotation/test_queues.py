@@ -1,12 +1,15 @@
 """Label Studio and the queue files together, while the server is away."""
 
+from dataclasses import replace
+
 import pytest
 
 from annotation.decisions import Decision
 from annotation.label_studio import LabelStudioQueue
 from annotation.label_studio_connection import Connection
 from annotation.label_studio_ledger import State
-from annotation.queue import PushResult
+from annotation.queue import PushResult, join_reviews
+from annotation.queue_files import FileQueue
 from annotation.queues import CombinedQueue, open_queue
 from flows.services.prefect import free_port
 from pipeline.core.outcome import table
@@ -34,7 +37,7 @@ def decide(queue, pair_id, verdict="accept"):
 
 
 def test_the_files_are_taken_in_and_filled_while_the_server_is_down(server, queue, ids, chunks):
-    both = CombinedQueue(server, queue)
+    both = CombinedQueue(server, queue.folder)
     fill_csv(queue, {ids[0]: ACCEPT})
     pulled = both.pull()
     assert pulled.reviews["pair_id"].to_list() == [ids[0]]
@@ -47,7 +50,7 @@ def test_the_files_are_taken_in_and_filled_while_the_server_is_down(server, queu
 
 
 def test_a_push_alone_says_that_the_server_is_down(server, queue, chunks):
-    result = CombinedQueue(server, queue).push(make_pairs(7), chunks)
+    result = CombinedQueue(server, queue.folder).push(make_pairs(7), chunks)
     assert result.new == 1 and "no answer" in result.missed
 
 
@@ -55,7 +58,7 @@ def test_a_retired_server_is_asked_nothing_and_new_pairs_go_to_the_files(
     server, queue, ids, chunks
 ):
     decide(queue, ids[0])
-    both = CombinedQueue(server, queue, retired=True)
+    both = CombinedQueue(server, queue.folder, retired=True)
     assert both.push(make_pairs(8), chunks) == PushResult(new=2, already=6)
     pulled = both.pull()
     assert pulled.reviews["pair_id"].to_list() == [ids[0]] and not pulled.missed
@@ -86,16 +89,24 @@ def test_a_disagreement_gets_a_blank_row_for_a_third_person_and_closes_with_it(q
     assert (queue.status().open, queue.status().done) == (5, 1)
 
 
+class DecidedElsewhere(FileQueue):
+    elsewhere = ()
+
+    def stored(self):
+        others = table(Reviews, [review(pair_id, "accept", "Bo") for pair_id in self.elsewhere])
+        here = super().stored()
+        return replace(here, reviews=join_reviews(here.reviews, others))
+
+
 def test_blank_rows_of_pairs_decided_elsewhere_leave_the_csv(queue, ids, chunks):
     fill_csv(queue, {ids[1]: ACCEPT, ids[2]: {"reviewer": "Ann"}})
-
-    def elsewhere(*pair_ids):
-        return table(Reviews, [review(pair_id, "accept", "Bo") for pair_id in pair_ids])
-
-    queue.policy = Policy(ReviewSettings(overlap=0))
-    queue.close(elsewhere(ids[0], ids[1], ids[2]))
+    queue = DecidedElsewhere(queue.folder, Policy(ReviewSettings(overlap=0)))
+    queue.elsewhere = ids[:3]
+    queue.close()
     assert queued_ids(queue) == (ids[:6], [ids[1], *ids[3:6]])
-    queue.push(make_pairs(6), chunks, elsewhere=elsewhere(ids[0], ids[2]))
+    queue.elsewhere = (ids[0], ids[2])
+    queue.push(make_pairs(6), chunks)
     assert queued_ids(queue) == (ids[:6], [ids[1], *ids[3:6]])
+    queue.elsewhere = ()
     queue.push(make_pairs(6), chunks)  # the decision elsewhere was taken back
     assert sorted(queued_ids(queue)[1]) == sorted(ids[:6])

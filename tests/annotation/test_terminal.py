@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from annotation.decisions import Decision, bounce_reason
+from annotation.decisions import Decision
 from annotation.terminal import highlighted, review_in_terminal, show
 from tests.annotation.conftest import make_pairs
 
@@ -35,9 +35,8 @@ def test_every_verdict_can_be_given_line_by_line(queue, ids):
         ids[2]: ("reject", None, ["wrong", "unsafe"], "too much"),
         ids[3]: ("skip", None, [], ""),
     }
-    assert (
-        session.verdicts == {"accept": 1, "edit": 1, "reject": 1, "skip": 1} and session.left == 2
-    )
+    assert session["verdicts"] == {"accept": 1, "edit": 1, "reject": 1, "skip": 1}
+    assert session["left"] == 2
     assert "How much pressure, case 0?" in shown and "secret-teacher" not in shown
 
 
@@ -51,7 +50,7 @@ def test_an_answer_of_several_lines_is_edited_as_lines_and_lines_alone_are_an_ed
     assert decided(queue)[key] == ("edit", steps, [], "")
     item = {"response": "Steps: 1. Open it. 2. Wait."}
     lines = Decision(key, "edit", "Steps:\n1. Open it.\n2. Wait.", (), "", "Ann")
-    assert bounce_reason(lines, item) is None
+    assert lines.bounce_reason(item) is None
 
 
 def test_the_question_can_be_edited_and_the_time_is_taken(queue, ids):
@@ -69,7 +68,7 @@ def test_an_unfinished_edit_or_reject_leads_back_to_the_question(queue, ids):
 
 def test_the_end_of_input_keeps_what_was_decided(queue, ids):
     session, _ = sit(queue, "a\na\n")
-    assert set(decided(queue)) == set(ids[:2]) and session.left == 4
+    assert set(decided(queue)) == set(ids[:2]) and session["left"] == 4
 
 
 def test_decided_and_skipped_pairs_are_not_shown_again(queue, ids):

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from prefect import flow
 
 from annotation.decisions import Decision
-from annotation.notes import read_policy
+from annotation.queue import read_policy
 from annotation.queue_files import FileQueue
 from annotation.queues import open_queue
 from flows.cli.main import main

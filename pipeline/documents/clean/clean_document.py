@@ -110,6 +110,13 @@ def refused(text: str, verdict: Verdict, settings: "CleanSettings") -> Refused:
     return Refused(verdict, excerpt)
 
 
+def redact_all(texts: Sequence[str], settings: "CleanSettings") -> list[str]:
+    """Return texts that belong together without personal data; one value has one placeholder."""
+    separator = "\n\x1e\n"
+    joined = separator.join(text.replace("\x1e", " ").strip() for text in texts)
+    return redact(joined, settings).text.split(separator)
+
+
 def markdown_of(row: Mapping[str, Any]) -> str:
     """Return the text of a raw document as Markdown, repaired."""
     return line_joining.whole(_split(row))

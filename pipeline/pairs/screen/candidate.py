@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.text.function_words import FunctionWords, function_words, language_of
 
@@ -79,16 +79,8 @@ def earlier_turns(
     for number, turn in enumerate(history, start=1):
         if turn["role"] == "assistant":
             *before, asked = [{"content": ""}, *history[: number - 1]]
-            yield (
-                number,
-                replace(
-                    pair,
-                    instruction=asked["content"],
-                    response=turn["content"],
-                    history=turns(before).strip(),
-                    evidence="",
-                ),
-            )
+            said: dict[str, Any] = {"instruction": asked["content"], "response": turn["content"]}
+            yield number, replace(pair, history=turns(before).strip(), evidence="", **said)
 
 
 def _values(value: object) -> str:

@@ -46,11 +46,9 @@ class Part(NamedTuple):
 
 
 def contradicts(pair: Candidate, settings: ScreenSettings) -> Finding | None:
-    """Reject a claim that the chunk negates, or one that negates what the chunk says.
-
-    Fragments that answer a negated question ("What is not allowed?") cannot be told.
-    """
+    """Reject a claim that the chunk negates, or one that negates what the chunk says."""
     known = pair.words
+    # Fragments that answer a negated question ("What is not allowed?") cannot be told.
     if known.negative.search(BOUNDS.sub(" ", folded(pair.instruction))):
         return None
     parts = [
@@ -78,10 +76,7 @@ def contradicts(pair: Candidate, settings: ScreenSettings) -> Finding | None:
 
 
 def _opposed(claim: Part, sentences: list[list[Part]]) -> float:
-    """Return how many of a claim's words are in the part most like it, if that says the opposite.
-
-    Of parts of one sentence the shortest counts; of sentences as like, one that agrees.
-    """
+    """Return the share of a claim's words in the part most like it, if that says the opposite."""
     if len(claim.words) < 2:
         return 0.0
     best, agrees = 0, True
@@ -93,13 +88,10 @@ def _opposed(claim: Part, sentences: list[list[Part]]) -> float:
 
 
 def abstains_wrongly(pair: Candidate, settings: ScreenSettings) -> Finding | None:
-    """Reject an answer that there is none, where a sentence of the chunk has the question's words.
-
-    And one that is given though there should be none: a refusal negates something, or does not
-    speak of what was asked ("Please call our service.").
-    """
+    """Reject an abstention where a sentence has the question's words, or an answer in its place."""
     said, known = folded(pair.response), pair.words
     told = content(said, pair.language) & content(pair.instruction, pair.language)
+    # A refusal negates something, or does not speak of what was asked.
     negates = known.negative.search(said) or refuses(said, pair.language)
     if not negates and (told or known.yes_no.match(said)):
         return Finding("answers_anyway", len(told), 0, " ".join(sorted(told)))
@@ -117,7 +109,6 @@ def unsupported_claim(pair: Candidate, settings: ScreenSettings) -> Finding | No
 
 
 def _units(sentence: str, known: FunctionWords) -> set[str]:
-    """Return a sentence and its parts."""
     splits = (pattern.split(sentence) for pattern in (CLAUSE, PART, known.joint))
     return {sentence}.union(*splits)
 
@@ -132,11 +123,7 @@ def _part(text: str, pair: Candidate) -> Part:
 
 
 def opposes(answer: str, reference: str, language: str) -> bool:
-    """Tell whether a clause of an answer says the opposite of one of its reference.
-
-    Of several the one with most of its words counts, of those as like one that agrees. Those that
-    share no word are of other things, unless a clause has no other words.
-    """
+    """Tell whether a clause of an answer says the opposite of the reference's clause like it."""
     if poles(answer, language) >= poles(reference, language):
         return False
     told = [clause for clause in _clauses(reference, language) if clause[0]]
@@ -144,7 +131,7 @@ def opposes(answer: str, reference: str, language: str) -> bool:
         alike = [
             (len(words & wanted), not opposed(said, right))
             for right, wanted in told
-            if words & wanted or not words or not wanted
+            if words & wanted or not words or not wanted  # else they are of other things
         ]
         if alike and not max(alike)[1]:
             return True

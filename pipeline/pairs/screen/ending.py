@@ -51,9 +51,8 @@ def cut_at(text: str, prose: bool = True) -> str:
     """Return the last line of a text that goes on behind it, '' for one that is finished.
 
     An open code block is unfinished, and so is whatever ends in a word such as "and". Items, rows
-    and short lines need a mark at their end only where all those before have one; a paragraph
-    needs it when it is as long as a sentence or has sentences before. What is no ``prose`` may be
-    a poem or a query, which need no mark.
+    and short lines need a mark at their end only where all those before have one, a paragraph when
+    it is as long as a sentence or has some before; a poem or query (no ``prose``) never does.
     """
     text = text.rstrip()
     lines = text.split("\n")
@@ -94,7 +93,6 @@ def _goes_on(pair: Candidate) -> str:
 
 
 def _ends_in(source: str, ending: str) -> bool:
-    """Whether a sentence or item of the source ends in the same words: so it was written."""
     tail = words(ending)[-TAIL:]
     return any(words(sentence)[-TAIL:] == tail for sentence in sentences(source))
 

@@ -1,6 +1,5 @@
-"""Precision and recall of the screens on pairs that people labelled.
+"""Precision and recall of the screens on the pairs that people labelled, good ones and bad ones.
 
-``data/screens/labelled.jsonl`` has passages with good pairs and pairs that are bad in a named way.
 A third of the passages is held out: whoever mends a rule looks at the others alone.
 """
 
@@ -50,11 +49,7 @@ def labelled(path: Path = LABELLED) -> list[LabelledPair]:
 
 
 def figures(pairs: Sequence[LabelledPair], settings: ScreenSettings) -> list[dict[str, Any]]:
-    """Return what all rules reject, what each rejects by itself, and of which faults and kinds.
-
-    Rules that compare pairs with each other are left out. Precision is the share of bad pairs among
-    those that a rule rejects, recall the share of all bad pairs that it rejects.
-    """
+    """Return precision and recall of the rules on single pairs: of all, each, by fault and kind."""
     rules = [rule for rule in SCREEN_RULES.values() if not rule.compares]
     found = [
         {r.name for r in rules if r.fits(p.candidate) and r.function(p.candidate, settings)}
@@ -89,12 +84,10 @@ def _row(about: str, name: str, judged: Sequence[tuple[str, bool]]) -> dict[str,
 def measured_reasons() -> dict[str, str]:
     """Return reason -> line of all rules, with the figures of its rule on pairs held out."""
     rows = figures([pair for pair in labelled() if pair.held_out], ScreenSettings())
-    by_rule = {row["screen"]: row for row in rows if "screen" in row}
+    told = "(labelled pairs: precision {precision:.2f}, recall {recall:.2f})"
+    measured = {row["screen"]: told.format_map(row) for row in rows if "screen" in row}
     return {
-        reason: f"{line} (labelled pairs: precision {row['precision']:.2f}, "
-        f"recall {row['recall']:.2f})"
-        if (row := by_rule.get(rule.name))
-        else line
+        reason: f"{line} {measured.get(rule.name, '')}".rstrip()
         for rule in SCREEN_RULES.values()
         for reason, line in rule.reasons.items()
     }

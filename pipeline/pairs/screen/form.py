@@ -62,10 +62,7 @@ def not_parsed(pair: Candidate, settings: ScreenSettings) -> Finding | None:
 
 
 def length(pair: Candidate, settings: ScreenSettings) -> Finding | None:
-    """Reject instructions and responses out of bounds, in words.
-
-    The lower bound of the response is for grounded pairs: a task may ask for one word.
-    """
+    """Reject texts out of bounds, in words; a task, unlike a chunk, may ask for one word."""
     asked, answered = word_count(pair.instruction), word_count(pair.response)
     least = settings.min_response_words if pair.grounded else 1
     shortest = settings.min_instruction_words
@@ -163,10 +160,7 @@ def refusal(pair: Candidate, settings: ScreenSettings) -> Finding | None:
 
 
 def refuses(text: str, language: str = "en", grounded: bool = True) -> str:
-    """Return the words by which a text declines to answer, '' when it does not.
-
-    A grounded one does so too when it says that its text does not say it.
-    """
+    """Return the words that decline to answer, or, grounded, say that the text has no answer."""
     known, said = function_words(language), folded(text)
     found = known.declines.search(said) or (known.abstains.search(said) if grounded else None)
     return found.group() if found else ""

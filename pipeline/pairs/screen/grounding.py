@@ -43,11 +43,7 @@ def unknown_chunk(pair: Candidate, settings: ScreenSettings) -> Finding | None:
 
 
 def not_grounded_number(pair: Candidate, settings: ScreenSettings) -> Finding | None:
-    """Reject a number, date or code of the response that is not in the chunk or the question.
-
-    Or is there of other things alone: "5 seconds" where it has "5 ms" and "3 seconds". Two weeks
-    are 14 days.
-    """
+    """Reject a number or code that neither chunk nor question has, or has of other things alone."""
     there = f"{pair.source}\n{pair.asked}"
     claims = restated(pair.claims, there, pair.language)
     known: dict[str, set[str]] = defaultdict(set)
@@ -89,10 +85,7 @@ def not_grounded_name(pair: Candidate, settings: ScreenSettings) -> Finding | No
 
 
 def not_grounded(pair: Candidate, settings: ScreenSettings) -> Finding | None:
-    """Reject a response of which too few words that the question does not have are in the chunk.
-
-    Numbers that are not there have a rule of their own.
-    """
+    """Reject a response of whose new words too few are in the chunk; numbers are left out."""
     told = content(LEAD.sub("", pair.claims), pair.language) - content(pair.asked, pair.language)
     known = content(pair.source, pair.language)
     told -= {word for word in told - known if word[:1].isdigit()}
@@ -146,7 +139,6 @@ def stated_numbers(text: str, language: str) -> list[tuple[str, str, str]]:
 
 
 def _han_value(number: str) -> str:
-    """Return a number in Han signs in digits."""
     total = below = digit = 0
     for value in (int(numeric(sign, 2)) for sign in number):  # one sign for two has no number
         if value == 10_000:

@@ -1,8 +1,7 @@
 """A judge of claims: each claim of a response, by a model that has the passage in view.
 
-A response is cut into claims, each of which the passage supports or not (FActScore, Min et al.
-2023). Whether that rejects a pair depends on people: the judge counts once its agreement with their
-decisions on pairs of the same project (Cohen's kappa) is high enough, and is shown until then.
+Each is supported or not (FActScore, Min et al. 2023). The judge rejects pairs once its agreement
+with people's decisions on pairs of the project (Cohen's kappa) is high enough; until then it shows.
 """
 
 import re
@@ -42,10 +41,7 @@ class ClaimsJudge:
         return digest([self.teacher.name, self.prompt.version, told])
 
     def faults(self, pairs: Sequence[Candidate]) -> list[tuple[str, ...] | None]:
-        """Return what the judge finds wrong with each pair: claims, or :data:`MISSES`.
-
-        None for a reply that cannot be read; TeacherError: none can, or the endpoint fails.
-        """
+        """Return what is wrong with each pair, claims or :data:`MISSES`; None: unreadable reply."""
         asked = [
             self.prompt.fill(
                 "claims",
@@ -61,10 +57,7 @@ class ClaimsJudge:
     def calibrated(
         self, decided: Mapping[str, bool], pairs: Sequence[Candidate], least: int, min_kappa: float
     ) -> "ClaimsJudge":
-        """Return it compared with people, who accepted pairs as they are or not (``decided``).
-
-        It counts with so many decisions at ``least`` and a kappa of ``min_kappa``.
-        """
+        """Return it compared with what people ``decided``; it counts from these two figures on."""
         known = [pair for pair in pairs if pair.pair_id in decided]
         people = [decided[pair.pair_id] for pair in known]
         found = self.faults(known) if len(known) >= least else []

@@ -31,7 +31,7 @@ class KeptPairs:
         self._signs: dict[str, str] = defaultdict(map(chr, count(FIRST_SIGN)).__next__)
         tasks = dict(seeds)
         self.ids = list(tasks)
-        self.instructions = [self.encode(instruction) for instruction in tasks.values()]
+        self.instructions = list(map(self.encode, tasks.values()))
         self.answered: dict[int, Candidate] = {}  # by place: their answers count as well
         self.by_document: dict[str, list[tuple[Candidate, frozenset[str]]]] = defaultdict(list)
 
@@ -45,27 +45,17 @@ class KeptPairs:
         self.instructions.append(self.encode(pair.instruction))
 
     def encode(self, text: str) -> str:
-        """Return a text with one character for each word, which rapidfuzz compares fastest.
-
-        ROUGE-L F1 is ``2 LCS / (m + n)``: rapidfuzz's normalized Indel similarity of the words.
-        """
+        """Return a sign for each word: normalized Indel similarity of these is ROUGE-L F1."""
         return "".join(self._signs[word] for word in words(text))
 
 
 def conflicting_answers(pair: Candidate, kept: KeptPairs) -> Finding | None:
-    """Reject a pair whose question another candidate answers differently.
-
-    Of grounded pairs the best one stays; of self-instruct tasks with an input none does, as in
-    Self-Instruct: nobody knows which one is right.
-    """
+    """Reject a pair whose question another one answers differently; the best grounded one stays."""
     return kept.conflicts.get(pair.pair_id)
 
 
 def near_duplicate_question(pair: Candidate, kept: KeptPairs) -> Finding | None:
-    """Reject a question like one about the same document, with the same numbers and codes.
-
-    "What does alarm A17 mean?" is no copy of A18.
-    """
+    """Reject a question like one about the same document with the same numbers and codes."""
     limit = kept.settings.max_question_similarity
     asked = _asked(pair)
     alike = [
@@ -80,11 +70,7 @@ def near_duplicate_question(pair: Candidate, kept: KeptPairs) -> Finding | None:
 
 
 def low_novelty(pair: Candidate, kept: KeptPairs) -> Finding | None:
-    """Reject a self-instruct task like any seed task or kept pair (ROUGE-L F1, Self-Instruct).
-
-    A grounded question may be alike to one about another document as long as its numbers or its
-    response are not; and so may what people wrote, whose chats begin alike.
-    """
+    """Reject a pair like any seed task or kept pair (ROUGE-L F1, Self-Instruct)."""
     limit = kept.settings.max_rouge_l
     hits = process.extract(
         kept.encode(pair.instruction),
@@ -94,6 +80,7 @@ def low_novelty(pair: Candidate, kept: KeptPairs) -> Finding | None:
         limit=None if pair.grounded or pair.of_people else 1,
     )
     for _, similarity, place in hits:
+        # Such may be alike, as long as their numbers or their responses are not.
         if pair.grounded or pair.of_people:
             other = kept.answered.get(place)
             if other is None or _codes(_asked(other)) != _codes(_asked(pair)):
@@ -106,7 +93,6 @@ def low_novelty(pair: Candidate, kept: KeptPairs) -> Finding | None:
 
 
 def _conflicts(pairs: Sequence[Candidate]) -> dict[str, Finding]:
-    """Return the findings of :func:`conflicting_answers` by ``pair_id``."""
     groups: dict[tuple[bool, str, str], list[Candidate]] = defaultdict(list)
     for pair in pairs:
         if pair.grounded or pair.input.strip():

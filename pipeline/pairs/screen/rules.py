@@ -1,7 +1,4 @@
-"""The screen rules: one object each, from which all else about screening is derived.
-
-A rule more is a function in a module of this package and an entry of :data:`SCREEN_RULES`.
-"""
+"""The screen rules, from which all else is derived: one more is a function and an entry here."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -168,7 +165,6 @@ _RULES = (
 )
 SCREEN_RULES = {rule.name: rule for rule in _RULES}
 """Name -> rule, in the order in which they judge: the first finding is the reason."""
-
 SCREEN_REASONS = {
     reason: line for rule in SCREEN_RULES.values() for reason, line in rule.reasons.items()
 }
@@ -176,9 +172,6 @@ SCREEN_REASONS = {
 
 
 def first_finding(context: object, pair: Candidate, *, compares: bool) -> Finding | None:
-    """Return the first finding of the rules of one sort, None for a pair that passes.
-
-    ``context`` is the settings; for rules that compare, the kept pairs.
-    """
+    """Return the first finding; ``context``: the settings, or the kept pairs for what compares."""
     fitting = (rule for rule in _RULES if rule.compares == compares and rule.fits(pair))
     return next(filter(None, (rule.function(pair, context) for rule in fitting)), None)

@@ -11,17 +11,18 @@ from pipeline.core.progress import track
 from pipeline.core.stage import Stage
 from pipeline.pairs.assignment import places, split_of
 from pipeline.pairs.screen.candidate import Candidate, Finding, earlier_turns, turns
-from pipeline.pairs.screen.judge import ClaimsJudge, Criteria
+from pipeline.pairs.screen.judge import Criteria
 from pipeline.pairs.screen.novelty import KeptPairs
 from pipeline.pairs.screen.rules import SCREEN_RULES, first_finding
 from pipeline.settings import ScreenSettings, SplitSettings
 from schemas.documents import Chunks
 from schemas.pairs import Pairs, ScreenedPairs, SeedTasks, Splits
 
-Judged = tuple[dict[str, Any], Candidate]  # a row of Pairs, and what it is judged by
+Row = dict[str, Any]
+Judged = tuple[Row, Candidate]  # a row of Pairs, and what it is judged by
 PARTS = ("title", "section", "text")  # of a chunk
 SAME = ("instruction", "response", "input", "pair_id", "doc_id", "score", "kind")
-"""Columns of a pair that its candidate has as they are."""
+"""Columns of a pair that its candidate has too."""
 
 
 def screen(
@@ -37,60 +38,49 @@ def screen(
     """Keep the pairs that pass every rule.
 
     The rules on one pair come first, in the order of :data:`.rules.SCREEN_RULES`; the first
-    finding is the reason. The pairs left are taken one by one, grounded before self-instruct, by
-    falling score (none last) and ``pair_id``, and compared with those kept before.
+    finding is the reason. A judge of the criteria looks at each pair that passed. The pairs left
+    are taken one by one, grounded before self-instruct, by falling score (none last) and
+    ``pair_id``, and compared with those kept before.
 
     ``pairs`` are candidates of origin ``grounded`` or ``self_instruct``, ``rows`` the user's own,
-    split by ``shares``. A judge of the criteria looks at each pair that passed alone.
+    split by ``shares``.
 
     Returns:
         Kept pairs sorted by ``pair_id``, with ``split`` and ``cluster_id`` of their document or
         section; a self-instruct pair is train and a cluster of its own, and so is a row of the
-        user in the split that the hash of its id says. Reasons: those of the rules. Metrics: those
-        of :func:`_figures`, with a judge.
+        user in the split that the hash of its id says. With a judge, metrics ``judge_*``.
     """
     screens = Screens(chunks, seed_tasks, settings, criteria, splits)
-    find = places(splits)
+    find, shares = places(splits), shares or SplitSettings()
     dropped: list[Drop] = []
-    passed: list[Judged] = []
-    shares = shares or SplitSettings()
+
+    def left(judged: Iterable[tuple[Judged, Finding | None]]) -> list[Judged]:
+        passed = []
+        for (row, pair), finding in judged:
+            if finding:
+                dropped.append(_drop(pair, finding))
+            else:
+                passed.append((row, pair))
+        return passed
+
     everything = pairs.to_dicts() + ([] if rows is None else rows.to_dicts())
-    for row in track(everything, "pairs"):
-        pair, finding = screens.alone(row)
-        if finding:
-            dropped.append(_drop(pair, finding))
-        else:
-            passed.append((row, pair))
+    passed = left(map(screens.alone, track(everything, "pairs")))
     metrics: dict[str, float] = {}
-    if (judge := criteria.judge) is not None:
-        judged = screens.by_judge(passed)
-        metrics = _figures(judge, [finding for _, finding in judged])
-        if judge.counts:
-            dropped += [_drop(pair, finding) for (_, pair), finding in judged if finding]
-            passed = [one for one, finding in judged if not finding]
-    kept: list[dict[str, Any]] = []
-    for (row, pair), finding in screens.together(passed):
-        if finding:
-            dropped.append(_drop(pair, finding))
-            continue
+    if judge := criteria.judge:
+        judged, compared = screens.by_judge(passed), judge.calibration
+        metrics["judge_asked"] = float(len(judged))
+        metrics["judge_faulted"] = float(sum(finding is not None for _, finding in judged))
+        metrics["judge_decisions"] = float(compared.decisions if compared else 0)
+        metrics["judge_kappa"] = compared.kappa if compared else 0.0
+        metrics["judge_counts"] = float(judge.counts)
+        passed = left(judged) if judge.counts else passed
+    kept: list[Row] = []
+    for row, pair in left(screens.together(passed)):
         alone = split_of(pair.pair_id, shares) if row["origin"] == "rows" else "train"
-        own = {"split": alone, "cluster_id": pair.pair_id}
-        place = (pair.grounded and find(row["doc_id"], row["chunk_id"])) or own
-        kept.append(row | {name: place[name] for name in own})
+        place = find(row["doc_id"], row["chunk_id"]) if pair.grounded else None
+        kept.append(row | (place or {"split": alone, "cluster_id": pair.pair_id}))
     kept.sort(key=lambda row: row["pair_id"])
     return Outcome(table(ScreenedPairs, kept), drops(dropped), len(everything), metrics=metrics)
-
-
-def _figures(judge: ClaimsJudge, findings: Sequence[Finding | None]) -> dict[str, float]:
-    """Return what the report says of a judge."""
-    compared = judge.calibration
-    return {
-        "judge_asked": float(len(findings)),
-        "judge_faulted": float(sum(finding is not None for finding in findings)),
-        "judge_decisions": float(compared.decisions if compared else 0),
-        "judge_kappa": compared.kappa if compared else 0.0,
-        "judge_counts": float(judge.counts),
-    }
 
 
 class Screens:
@@ -119,7 +109,7 @@ class Screens:
         self._judge = criteria.judge
         self._seen: dict[str, Judged | None] = {}
 
-    def alone(self, row: dict[str, Any]) -> tuple[Candidate, Finding | None]:
+    def alone(self, row: Row) -> tuple[Judged, Finding | None]:
         """Judge a pair by itself; return what is wrong with it or an earlier turn, if anything."""
         chunk, other = (self._chunks.get(row[name]) for name in ("chunk_id", "other_chunk_id"))
         parts = (each[part] for each in (chunk, other) if each for part in PARTS)
@@ -140,22 +130,27 @@ class Screens:
         if pair.grounded:  # what a teacher said before is learned as well
             said += [turn for _, turn in earlier_turns(pair, row["history"])]
         findings = (first_finding(self._settings, each, compares=False) for each in said)
-        return pair, next(filter(None, findings), None)
+        return (row, pair), next(filter(None, findings), None)
 
     def by_judge(self, passed: Sequence[Judged]) -> list[tuple[Judged, Finding | None]]:
         """Return pairs that passed alone, each with what the judge finds wrong with it."""
         rule = SCREEN_RULES["unsupported_claim"]
         asked = [pair for _, pair in passed if rule.fits(pair)] if self._judge else []
         said = self._judge.faults(asked) if self._judge else []
-        faults = {pair.pair_id: found or () for pair, found in zip(asked, said, strict=True)}
+        faults = dict(zip((pair.pair_id for pair in asked), said, strict=True))
         return [
-            ((row, pair), rule.function(replace(pair, faults=faults.get(pair.pair_id, ())), None))
+            ((row, pair), rule.function(replace(pair, faults=faults.get(pair.pair_id) or ()), None))
             for row, pair in passed
         ]
 
     def together(self, passed: Iterable[Judged]) -> Iterator[tuple[Judged, Finding | None]]:
         """Yield the pairs that passed alone, best first, each with what is wrong beside others."""
-        ranked = sorted(passed, key=lambda judged: _order(judged[1]))
+
+        def order(judged: Judged) -> tuple[bool, bool, float, str]:
+            pair = judged[1]
+            return not pair.grounded, pair.score is None, -(pair.score or 0.0), pair.pair_id
+
+        ranked = sorted(passed, key=order)
         kept = KeptPairs(self._seeds, self._settings, [pair for _, pair in ranked])
         for row, pair in ranked:
             finding = first_finding(kept, pair, compares=True)
@@ -163,25 +158,18 @@ class Screens:
                 kept.add(pair)
             yield (row, pair), finding
 
-    def passing(self, rows: Iterable[dict[str, Any]]) -> int:
+    def passing(self, rows: Iterable[Row]) -> int:
         """Count the rows that pass; each is judged by itself once, in whatever call it comes."""
-        new: list[Judged] = []
+        new: dict[str, Row] = {}
         for row in rows:
             if row["pair_id"] not in self._seen:
-                pair, finding = self.alone(row)
-                self._seen[row["pair_id"]] = None
-                if not finding:
-                    new.append((row, pair))
+                new.setdefault(row["pair_id"], row)
+        passed = [judged for judged, finding in map(self.alone, new.values()) if not finding]
         if self._judge and self._judge.counts:
-            new = [one for one, finding in self.by_judge(new) if not finding]
-        self._seen |= {pair.pair_id: (row, pair) for row, pair in new}
-        passed = filter(None, self._seen.values())
-        return sum(finding is None for _, finding in self.together(passed))
-
-
-def _order(pair: Candidate) -> tuple[bool, bool, float, str]:
-    score = 0.0 if pair.score is None else -pair.score
-    return not pair.grounded, pair.score is None, score, pair.pair_id
+            passed = [judged for judged, finding in self.by_judge(passed) if not finding]
+        self._seen |= dict.fromkeys(new) | {pair.pair_id: (row, pair) for row, pair in passed}
+        known = filter(None, self._seen.values())
+        return sum(finding is None for _, finding in self.together(known))
 
 
 def _drop(pair: Candidate, finding: Finding) -> Drop:

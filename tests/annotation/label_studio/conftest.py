@@ -9,6 +9,7 @@ import pytest
 from annotation.label_studio import LabelStudioQueue
 from annotation.label_studio_connection import Connection, find_connection, invite, read_login
 from annotation.label_studio_ledger import Ledger
+from annotation.queue import standing
 from flows.services.label_studio import label_studio_service
 from flows.services.prefect import free_port
 from flows.services.service import start, stop, wait_until_healthy
@@ -17,6 +18,11 @@ from pipeline.settings import ReviewSettings, Settings
 
 ALONE = Policy(ReviewSettings(overlap=0))
 """No pair is asked of two people by chance."""
+
+
+def status_of(queue):
+    """Count the pairs of the server alone."""
+    return standing(queue.queued(), queue.stored(), queue.policy)
 
 
 class Running:
@@ -101,14 +107,14 @@ def ann(server):
 def ben(server):
     """A second reviewer, who was invited and has logged in."""
     account = invite("Ben", server.settings)
-    with httpx.Client(base_url=account.url, trust_env=False) as browser:
+    with httpx.Client(base_url=account["url"], trust_env=False) as browser:
         page = browser.get("/user/login").text
         secret = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
-        form = {"email": account.email, "password": account.password}
+        form = {name: account[name] for name in ("email", "password")}
         assert browser.post("/user/login", data=form | {"csrfmiddlewaretoken": secret}).is_redirect
         token = browser.get("/api/current-user/token").json()["token"]
     with client_for(server, token) as client:
-        yield Reviewer(account.email, client)
+        yield Reviewer(account["email"], client)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from annotation.label_studio import LabelStudioQueue
 from annotation.label_studio_connection import Connection
 from annotation.queue import PushResult
 from tests.annotation.conftest import make_pairs
-from tests.annotation.label_studio.conftest import project_of
+from tests.annotation.label_studio.conftest import project_of, status_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -76,7 +76,7 @@ def test_a_killed_push_is_completed(
     assert sorted(found) == sorted(ids[:10])
     assert all(len(tasks) == 1 for tasks in found.values())
     assert queue.push(make_pairs(10), chunks) == PushResult(new=0, already=10)
-    assert queue.status().open == 10
+    assert status_of(queue).open == 10
 
 
 def test_a_torn_ledger_line_is_no_second_task(queue, chunks, ids, project_tasks):
@@ -109,7 +109,7 @@ def test_doubles_on_the_server_are_removed_unless_somebody_worked_on_them(
         ids[1]: "accept",
         ids[2]: "reject",
     }
-    assert queue.status().open == 1
+    assert status_of(queue).open == 1
 
 
 @pytest.fixture
@@ -166,4 +166,4 @@ def test_a_lost_answer_stores_nothing_twice(
     found = project_tasks(queue)
     assert sorted(found) == sorted(ids[:10])
     assert all(len(tasks) == 1 for tasks in found.values())
-    assert queue.status().open == 10
+    assert status_of(queue).open == 10

@@ -7,6 +7,7 @@ import pytest
 from annotation.queue import PushResult
 from pipeline.core.journal import parse, read_lines
 from tests.annotation.conftest import make_pairs
+from tests.annotation.label_studio.conftest import status_of
 from tests.annotation.test_queue import verdicts
 
 
@@ -48,7 +49,7 @@ def test_a_decision_in_a_torn_line_is_said_and_comes_back(decided, ids, damage):
     assert stored.reviews.height == 2
     assert stored.bounced["reason"].to_list() == ["unreadable"]
     assert stored.bounced["excerpt"][0].startswith("annotations.jsonl: ")
-    assert decided.status().bounced == 1
+    assert status_of(decided).bounced == 1
 
     pulled = decided.pull()
 

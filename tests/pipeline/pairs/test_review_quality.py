@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from pipeline.core.outcome import table
-from pipeline.pairs.review_quality import quality, share
+from pipeline.pairs.review import quality, share
 from pipeline.pairs.review_sample import Flagged
 from pipeline.settings import ReviewSettings
 from schemas.pairs import Reviews
