@@ -4,7 +4,7 @@ import re
 
 from lxml.html import defs
 
-from pipeline.documents.clean.web import fragment
+from pipeline.documents.clean.web.page import fragment
 from pipeline.documents.left_out import leave_out
 from pipeline.text.exponents import written_out
 from pipeline.text.fences import Split, span_of

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from pipeline.core.runner import Processes
 from pipeline.documents import parallel as spread
-from pipeline.documents.clean import web
 from pipeline.documents.clean.clean import clean
 from pipeline.documents.clean.profiles import PROFILES
+from pipeline.documents.clean.web import page as web
 from pipeline.settings import CleanSettings
 from pipeline.text.language import identify, judged
 from schemas.base import Drops

@@ -6,7 +6,7 @@ import pytest
 from pptx import Presentation
 from pptx.util import Inches
 
-from pipeline.documents.clean.web import main_content
+from pipeline.documents.clean.web.page import main_content
 from pipeline.documents.readers import docx, mail, pdf, rst, slides, web
 from tests.pipeline.documents import making
 from tests.pipeline.documents.test_code import cleaned

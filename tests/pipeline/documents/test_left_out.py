@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.core.outcome import table
 from pipeline.documents.clean.clean import clean
-from pipeline.documents.clean.web import main_content
+from pipeline.documents.clean.web.page import main_content
 from pipeline.documents.left_out import UNITS, entries, leave_out, ledger
 from pipeline.settings import CleanSettings
 from schemas.documents import RawDocuments

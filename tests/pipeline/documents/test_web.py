@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lxml import html as lxml_html
 
 from pipeline.documents.clean import line_joining as prose
-from pipeline.documents.clean.web import main_content
+from pipeline.documents.clean.web.page import main_content
 from pipeline.text.fences import outside_code
 
 PAGES = Path(__file__).parent / "pages"

@@ -7,31 +7,22 @@ from pipeline.text.fences import span_of
 
 BREAK = "\0"
 """Stands for a line break, since all other white space is one space; no page holds it."""
-
-CODE, LINK, RAISED, LOWERED = "`", "[", "^", "_"
+CODE, LINK, RAISED, LOWERED, STRUCK = "`", "[", "^", "_", "~~"
 """Kinds of mark, beside ``*`` and ``**``."""
-STRUCK = "~~"
 NOTE = "#note"
 """Address of a link whose text is the mark of a note, whatever its own is."""
 _HEIGHTS = (RAISED, LOWERED)
-
 _ANCHORS = ("\u00b6", "#", "\u00a7", "\U0001f517", "\u21a9", "\u21b5", "\u2191", "^")
 """Texts of a link to the place where it stands, or from a note back to its mark."""
-
 _TICK = "\1"
 """Stands for a back-tick that is text, up to the end of its block."""
-
 _JOINED = 1000
 """Characters of code up to which more is joined to it: each time copies it."""
-
 _UNDERLINE = re.compile(r"\A(?:=+|-+)\Z")
 """A line that would make a heading of the one above it."""
-
+_ESCAPED = str.maketrans({" ": "%20", "(": "%28", ")": "%29", "\n": "", "\t": ""})
 _AROUND = " \t\r\n\f" + BREAK
 """White space of HTML, which marks leave outside."""
-
-_Mark = tuple[str, int, str]
-"""Its kind, empty for one that is not written; the place of its first piece; its address."""
 
 
 class Line:
@@ -40,7 +31,8 @@ class Line:
     def __init__(self) -> None:
         self.pieces: list[str] = []
         """Of the block; none as long as it has no text."""
-        self._marks: list[_Mark] = []
+        self._marks: list[tuple[str, int, str]] = []
+        """Kind, empty for one that is not written; place of the first piece; address."""
         self._closed = ("", "")
         """The last mark that was closed: its kind and what it became."""
         self.plain = False
@@ -56,10 +48,8 @@ class Line:
     def open(self, kind: str, address: str = "") -> None:
         """Open an inline span: emphasis, code, a link, raised or lowered text; close each once."""
         emphasis = kind in ("*", "**")
-        for outer, _, _ in self._marks:
-            if (outer in (CODE, kind) and kind not in _HEIGHTS) or (emphasis and outer in _HEIGHTS):
-                kind = ""
-        if self.plain and emphasis:
+        doubled = kind not in _HEIGHTS and self._inside(CODE, kind)
+        if doubled or (emphasis and (self.plain or self._inside(*_HEIGHTS))):
             kind = ""
         self._marks.append((kind, len(self.pieces), address))
 
@@ -135,8 +125,7 @@ def _link(text: str, address: str) -> str:
         scheme in ("javascript", "mailto") or "[" in text or "]" in text
     ):
         return text  # a relative link is taken out later, by a pattern without nested brackets
-    for mark, code in ((" ", "%20"), ("(", "%28"), (")", "%29"), ("\n", ""), ("\t", "")):
-        address = address.replace(mark, code)
+    address = address.translate(_ESCAPED)
     if BREAK in text:
         first, *inner, last = text.split(BREAK)
         text = " ".join([first.rstrip(), *map(str.strip, inner), last.lstrip()])

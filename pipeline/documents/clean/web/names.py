@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 UNSEEN = {
@@ -11,10 +12,8 @@ UNSEEN = {
     *("applet", "map", "rp", "rt"),
 }
 """Elements within a line that hold no text of the document."""
-
 DROPPED = UNSEEN | {"head", "nav", "footer", "dialog", "frameset"}
 """Elements that hold no text of the document."""
-
 INLINE = {
     *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data"),
     *("del", "dfn", "em", "font", "i", "img", "ins", "kbd", "mark", "math", "q", "s"),
@@ -22,33 +21,23 @@ INLINE = {
     *("var", "wbr", "br", "ruby", "rb", "nobr", "picture", "source", "output"),
 }
 """Elements that run on within a line; the others begin a new block."""
-
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-_ASIDE = frozenset(("aside", "form"))
-
 _LABELLED = frozenset((*HEADINGS, "summary", "dt", "legend"))
 """Elements whose only text may be a button: the question above an answer that a click opens."""
 _OF_A_LINE = INLINE | _LABELLED | {"p", "li", "dd", "td", "th"}
 MOST_BESIDE = 3
 """Elements in a heading that is a question to click on; each of more would read all of it again."""
-_QUESTION = ("?", "\uff1f", "\u061f", "\u037e")
-
 KEPT, DOUBTFUL, SUSPECT, OUT = "kept", "doubtful", "suspect", "out"
 """Verdicts on an element; of one whose tag alone is odd, its content decides."""
-
-_LANDMARKS = ("main", "article")
 _KEPT_ROLES = ("note", "doc-footnote", "doc-endnote", "doc-tip")
-_PANEL_ROLES = ("tabpanel", "region")
 _ROLES = (
     *("navigation", "banner", "contentinfo", "complementary"),
     *("search", "dialog", "alertdialog"),
 )
 """ARIA roles of what stands around the text."""
 _NO_DISPLAY = re.compile(r"display\s*:\s*none", re.IGNORECASE)
-
 _ID_TAGS = frozenset(("div", "ul", "ol", "table", "header"))
 """Elements whose id counts: a section about cookies has the id ``cookies`` too, and a heading."""
-
 _TURNS = ("next", "prev", "previous", "up")
 _LANGUAGE = re.compile(
     r"(?:^|\s)(?:(?:language|lang|highlight-source|highlight|sourceCode|brush:)[-\s]\s*|code\s)"
@@ -91,15 +80,13 @@ is_mark = _found_in(
     r"|visually-?hidden|screen-reader-text|click-advice|copybtn"
     r"|copiable-(?:link|anchor))(?:$|[-_ ])"
 )
-"""A mark beside the text: the pilcrow behind a heading, the numbers of lines of code, rdoc's hint
-to click."""
+"""A mark beside the text: the pilcrow of a heading, numbers of lines, rdoc's hint to click."""
 is_box = _found_in(
     r"(?i)(?:^|[-_ ])(?:admonition(?:block)?|alert|callout|note|warning|tip|caution|important"
     r"|danger|hint|attention|notice|topic)(?:$|[-_ ])"
 )
 """A box with a label, such as a note or a warning."""
 is_label = _found_in(r"(?i)title|heading")
-"""The label of a box."""
 draws_lines = _found_in(r"(?:^|\s)(?:fragment|highlight)(?:$|\s)")
 """Code of which each line may be an element: Doxygen's, and GitHub's table."""
 is_panel = _found_in(
@@ -108,7 +95,6 @@ is_panel = _found_in(
 )
 """A panel that a tab or a click on a question shows."""
 is_note = _found_in(r"(?i)(?:foot|end|side|margin-?|rear)notes?|citation")
-"""A note."""
 
 
 def tag_of(element: Any) -> str:
@@ -119,10 +105,8 @@ def tag_of(element: Any) -> str:
     if tag == "script":
         return "math" if (element.get("type") or "").startswith("math/tex") else tag
     if "-" in tag or tag == "label":
-        around = element.getparent()
-        while around is not None and "-" in around.tag:
-            around = around.getparent()
-        if around is not None and around.tag in _OF_A_LINE:
+        around = (each.tag for each in element.iterancestors() if "-" not in each.tag)
+        if next(around, "") in _OF_A_LINE:
             return "span"
     return tag
 
@@ -132,15 +116,10 @@ def _button(element: Any) -> str:
     if element.get("role") == "tab":
         return "p"
     text = text_of(element)
-    for around in (element.getparent(), element.getparent().getparent()):
-        if (
-            around is not None
-            and around.tag in _LABELLED
-            and len(around) <= MOST_BESIDE
-            and text_of(around) == text
-        ):
+    for around in islice(element.iterancestors(), 2):
+        if around.tag in _LABELLED and len(around) <= MOST_BESIDE and text_of(around) == text:
             return "span"
-    return "p" if text.endswith(_QUESTION) and " " in text else "button"
+    return "p" if text.endswith(("?", "\uff1f", "\u061f", "\u037e")) and " " in text else "button"
 
 
 def text_of(element: Any) -> str:
@@ -152,21 +131,24 @@ def verdict_on(tag: str, element: Any) -> str:
     """Say whether an element is kept, doubtful, a suspect or certainly no content."""
     if tag in DROPPED:
         return OUT
-    names, role = element.get("class") or "", element.get("role")
+    names, role = element.get("class", ""), element.get("role")
     out_of_sight = is_hidden(element) or is_mark(names)
     if tag in INLINE:
         return OUT if out_of_sight else KEPT
-    notes = is_note(names) or is_note(element.get("epub:type") or "")
-    if tag in _LANDMARKS or (tag == "aside" and (role in _KEPT_ROLES or is_box(names) or notes)):
+    if tag in ("main", "article"):
         return KEPT
+    if tag == "aside":
+        note = is_note(f"{names} {element.get('epub:type', '')}")
+        if note or is_box(names) or role in _KEPT_ROLES:
+            return KEPT
     if (
         out_of_sight
         or role in _ROLES
         or (tag not in HEADINGS and is_frame(names))
-        or (tag in _ID_TAGS and is_frame(element.get("id") or "") and not is_section(names))
+        or (tag in _ID_TAGS and is_frame(element.get("id", "")) and not is_section(names))
     ):
         return SUSPECT
-    return DOUBTFUL if tag in _ASIDE else KEPT
+    return DOUBTFUL if tag in ("aside", "form") else KEPT
 
 
 def is_hidden(element: Any) -> bool:
@@ -174,10 +156,10 @@ def is_hidden(element: Any) -> bool:
     out_of_sight = (
         element.get("aria-hidden") == "true"
         or element.get("hidden") is not None
-        or _NO_DISPLAY.search(element.get("style") or "")
+        or _NO_DISPLAY.search(element.get("style", "")) is not None
     )
-    panel = element.get("role") in _PANEL_ROLES or is_panel(element.get("class") or "")
-    return bool(out_of_sight) and not panel
+    panel_role = element.get("role") in ("tabpanel", "region")
+    return bool(out_of_sight) and not (panel_role or is_panel(element.get("class", "")))
 
 
 def turns_pages(link: Any) -> bool:

@@ -1,7 +1,8 @@
 """A page: parsed, its content found and written down, what is beside it noted by kind."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from typing import Any
 
 from lxml import etree
@@ -26,30 +27,22 @@ _KINDS = (
 )
 _NOTHING = frozenset(("head", "style", "rp", "rt", "frameset"))
 """Elements that hold no text of a page, or the sound of the word before."""
-_MUTE = frozenset(("script", "style", "template"))
-_IN_WORDS = ("navigation", "hidden")
 
 
 def main_content(html: str) -> str:
     """Return the main content of a page as Markdown, empty when there is none.
 
     The content is what the page calls so (``main``, ``role="main"``, ``article``), else its
-    densest part; see :class:`.frame.Frame` for what is left out. Definition lists become lists,
-    tables that lay out the page are unfolded, pictures go. Nothing is fetched, and time grows in
-    proportion to the page. One with more than 2,048 tags inside one another (libxml2's limit) is
+    densest part; see :class:`.frame.Frame` for what is left out. Nothing is fetched, and time grows
+    in proportion to the page. One with more than 2,048 tags inside one another (libxml2's limit) is
     read without most of its structure.
     """
     body = parse(html)
     if body is None:
         return ""
     frame = Frame(body)
-    writer = Writer(frame.dropped)
-    title = frame.title_outside()
-    if title is not None:
-        writer.walk(title)
-    writer.walk(frame.root)
-    _note([*writer.skipped, *_beside(frame.root)])
-    return writer.text()
+    _note(_beside(frame.root))
+    return _written([*frame.titles_outside(), frame.root], frame.dropped)
 
 
 def fragment(html: str) -> str:
@@ -60,8 +53,13 @@ def fragment(html: str) -> str:
 
 def whole_page(body: Any, dropped: set[Any]) -> str:
     """Return all of a page but some elements as Markdown: nothing of it counts as a frame."""
+    return _written([body], dropped)
+
+
+def _written(elements: Iterable[Any], dropped: set[Any]) -> str:
     writer = Writer(dropped)
-    writer.walk(body)
+    for element in elements:
+        writer.walk(element)
     _note(writer.skipped)
     return writer.text()
 
@@ -98,22 +96,22 @@ def _note(elements: Iterable[Any]) -> None:
         kind = _KINDS.get(element.tag, "navigation")
         if kind == "navigation" and is_hidden(element):
             kind = "hidden"
-        leave_out(kind, _words(element) if kind in _IN_WORDS else 1)
+        leave_out(kind, _words(element) if kind in ("navigation", "hidden") else 1)
 
 
-def _beside(root: Any) -> list[Any]:
+def _beside(root: Any) -> Iterator[Any]:
     """Return the elements of a page that stand beside an element or those around it."""
-    found = []
-    while (around := root.getparent()) is not None and root.tag != "body":
-        found += [other for other in around if other is not root]
-        root = around
-    return found
+    inside = takewhile(lambda each: each.tag != "body", (root, *root.iterancestors()))
+    for each in inside:
+        yield from each.itersiblings(preceding=True)
+        yield from each.itersiblings()
 
 
 def _words(element: Any) -> int:
     """Return the words in an element but those of scripts."""
+    mute = ("script", "style", "template")
     return sum(
-        (words(inner.text) if inner.text and inner.tag not in _MUTE else 0)
+        (words(inner.text) if inner.text and inner.tag not in mute else 0)
         + (words(inner.tail) if inner.tail and inner is not element else 0)
         for inner in element.iter()
     )

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 LONG_TERMS = 80
 """Characters from which the terms of one definition stand on a line each."""
-
 _LINE_START = re.compile(r"\n(?=[^\n])")
 _BLOCK = re.compile(r"`{3}|\|")
 
@@ -55,10 +54,8 @@ class Part:
             self.blocks.append(f"- {self._head()}")
 
     def _head(self) -> str:
-        long = sum(map(len, self._terms)) > LONG_TERMS
-        head = ("\n" if long else ", ").join(self._terms)
-        self._terms = []
-        return head
+        terms, self._terms = self._terms, []
+        return ("\n" if sum(map(len, terms)) > LONG_TERMS else ", ").join(terms)
 
     def in_a_line(self) -> str:
         """Return the blocks as the one line that a cell of a table has."""

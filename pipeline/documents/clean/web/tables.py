@@ -4,18 +4,14 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.documents.clean.web.names import HEADINGS, text_of
+from pipeline.documents.clean.web.names import HEADINGS
 
 MOST_COLUMNS = 20
 """Columns that spans may fill; more are a mistake or an attack."""
-
 REPEATED = 10_000
-"""Characters of cells over several rows that are repeated in a table: a row says by itself what it
-is about, and no small page becomes a large text."""
-
+"""Characters of cells over several rows that are repeated: no small page becomes a large text."""
 _BOLD = re.compile(r"\*\*([^*]*)\*\*")
 _BLOCKS = frozenset((*HEADINGS, "table", "dl", "blockquote"))
-
 _ENTRIES_FROM = 3
 """Rows of one column from which they are entries, such as a header and two functions."""
 
@@ -24,8 +20,7 @@ def is_data(table: Any) -> bool:
     """Whether a table is data; else it lays out the page and is unfolded into its blocks.
 
     Data has two columns, or one of some entries under a header; it has a header or two rows, and
-    holds what fits on a line of Markdown: no code of several lines, heading, table or definition
-    list, and lists or paragraphs only under a header.
+    holds what fits on a line of Markdown, lists or paragraphs only under a header.
     """
     if table.get("role") in ("presentation", "none"):
         return False
@@ -54,7 +49,6 @@ class _Row:
     foot: bool
     """Whether it stands at the end, wherever the page has it."""
     heading: bool = True
-    """Whether all of its cells are headings."""
     cells: list[str] = field(default_factory=list)
 
 
@@ -80,8 +74,8 @@ class Table:
         self._rows[-1].heading &= cell.tag == "th"
         row = self._rows[-1].cells
         text = text.replace("\\|", "|").replace("|", "\\|")
-        down = _span(cell.get("rowspan"))
-        for number in range(_span(cell.get("colspan"))):
+        down = _span(cell, "rowspan")
+        for number in range(_span(cell, "colspan")):
             shown = "" if number else text
             if number and len(row) >= MOST_COLUMNS:
                 break
@@ -99,14 +93,12 @@ class Table:
             self._rows[-1].cells.append(text if self._repeated <= REPEATED else "")
 
     def markdown(self) -> str:
-        """Return the table; empty when it has no text.
-
-        The first row is the header when all its cells are headings or bold; else the header is
-        empty, since Markdown has no table without one.
-        """
+        """Return the table; empty when it has no text."""
+        # The first row is the header when all its cells are headings or bold; else the header is
+        # empty, since Markdown has no table without one.
         self._fill()
-        filled = (row for row in self._rows if any(row.cells))
-        rows = sorted(filled, key=lambda row: row.foot)
+        rows = [row for row in self._rows if any(row.cells)]
+        rows.sort(key=lambda row: row.foot)
         if not rows:
             return ""
         width, head = max(len(row.cells) for row in rows), list[str]()
@@ -121,13 +113,9 @@ def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _span(value: str | None) -> int:
+def _span(cell: Any, name: str) -> int:
+    value = cell.get(name)
     return max(1, int(value)) if value and re.fullmatch(r"\d{1,5}", value) else 1
-
-
-def label(element: Any) -> str:
-    """Return the text of an element, or what stands behind its picture."""
-    return text_of(element) or pictured(element)
 
 
 def pictured(element: Any) -> str:

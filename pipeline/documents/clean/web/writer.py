@@ -7,26 +7,14 @@ from typing import Any
 
 from lxml import etree
 
-from pipeline.documents.clean.web.formula import formula
+from pipeline.documents.clean.web import names
 from pipeline.documents.clean.web.line import BREAK, CODE, LINK, LOWERED, NOTE, RAISED, STRUCK, Line
-from pipeline.documents.clean.web.names import (
-    DROPPED,
-    HEADINGS,
-    INLINE,
-    UNSEEN,
-    draws_lines,
-    is_box,
-    is_label,
-    tag_of,
-)
 from pipeline.documents.clean.web.parts import Part, indented
-from pipeline.documents.clean.web.pre import code_block
-from pipeline.documents.clean.web.tables import Table, is_data, label, pictured
+from pipeline.documents.clean.web.tables import Table, is_data, pictured
+from pipeline.documents.clean.web.whole import code_block, formula
 
 DEEPEST = 6
-"""Lists and quotes inside one another that are indented; deeper ones stay at this level, since
-each level copies the text below it."""
-
+"""Lists and quotes inside one another that are indented: each level copies the text below it."""
 _MARKS = (
     {tag: CODE for tag in ("code", "tt", "kbd", "samp")}
     | {tag: "**" for tag in ("b", "strong")}
@@ -36,9 +24,9 @@ _MARKS = (
 )
 _LINES = {"div": "line", "table": "blob-code"}
 """Elements that may draw each line of code as an element of its own, and the class of that."""
-_TEXTS = {"br": BREAK, "q": '"'}
 _ITEMS = frozenset(("li", "dd", "dt", "blockquote"))
 _LISTS = frozenset(("ul", "ol", "menu", "dir", "dl"))
+_NUMBER = re.compile(r"\d{1,9}")
 _OPENS_BLOCK = re.compile(r"#{1,6}(?:\s|$)|`{3}|~{3}")
 """What would make a heading or code of a paragraph."""
 _NOTE_MARK = re.compile(r"noteref|(?:foot|end)note-?ref")
@@ -51,7 +39,6 @@ class Writer:
 
     def __init__(self, dropped: set[Any]) -> None:
         self._dropped = dropped
-        """Elements of the page that are left out."""
         self._line = Line()
         self._parts = [Part()]
         self._level = 0
@@ -77,15 +64,15 @@ class Writer:
                 ends.pop()()
                 text = element.tail if ends else None
             else:
-                tag = tag_of(element)
-                gone = bool(ends) and (tag in DROPPED or element in self._dropped)
+                tag = names.tag_of(element)
+                gone = bool(ends) and (tag in names.DROPPED or element in self._dropped)
                 if gone:
                     self.skipped.append(element)
                 if gone or self._whole(element, tag):
-                    if tag not in INLINE and tag not in UNSEEN:
+                    if tag not in names.INLINE and tag not in names.UNSEEN:
                         self._flush()
                     walk.skip_subtree()
-                    ends.append(_nothing)
+                    ends.append(lambda: None)
                     continue
                 ends.append(self._start(element, tag))
                 text = element.text
@@ -97,23 +84,20 @@ class Writer:
         """Write down an element that is not walked into, and say whether it was one."""
         if tag == "textarea" and element.get("readonly") is None:
             return True
-        names = element.get("class") or ""
-        if tag in ("pre", "textarea") or (
-            tag in _LINES and draws_lines(names) and _draws_code(element, tag)
-        ):
+        if tag in ("pre", "textarea") or (tag in _LINES and _draws_code(element, tag)):
             self._flush()
             code = code_block(element)
             if code and self._in_cell():
                 self._line.open(CODE)
                 self._line.add(" ".join(code.split("\n")[1:-1]))
                 self._line.close()
-            elif code:
+            else:
                 self._add(code)
         elif tag == "math":
             self._line.add(formula(element))
-        elif tag == "td" and "icon" in names.split():
+        elif tag == "td" and "icon" in element.get("class", "").split():
             self._flush()
-            if name := label(element):
+            if name := names.text_of(element) or pictured(element):
                 self._add(f"**{name}**")
         else:
             return False
@@ -122,27 +106,28 @@ class Writer:
     def _start(self, element: Any, tag: str) -> Callable[[], None]:
         """Begin an element; return what to do at its end."""
         if tag in _MARKS:
-            address = element.get("href") or "" if tag == "a" else ""
+            address = element.get("href", "") if tag == "a" else ""
             if address[:1] == "#" and _NOTE_MARK.search(" ".join(element.values())):
                 address = NOTE
             self._line.open(_MARKS[tag], address)
             return self._line.close
-        if tag in INLINE:
+        if tag in names.INLINE:
             return self._start_inline(element, tag)
         self._flush()
-        names = element.get("class") or ""
-        if self._boxes and (tag in HEADINGS or (tag in ("p", "div") and is_label(names))):
+        classes = element.get("class", "")
+        titles = tag in names.HEADINGS or (tag in ("p", "div") and names.is_label(classes))
+        if self._boxes and titles:
             return self._marked("**")
-        if is_box(names):
+        if names.is_box(classes):
             self._boxes += 1
             return partial(self._end_box, self._start_block(element, tag))
         return self._start_block(element, tag)
 
     def _start_inline(self, element: Any, tag: str) -> Callable[[], None]:
-        if tag in _TEXTS:
-            self._line.add(_TEXTS[tag])
-        elif tag == "img" and _FORMULA_PICTURE.search(element.get("class") or ""):
-            self._line.add(element.get("alt") or "")
+        if tag in ("br", "q"):
+            self._line.add(BREAK if tag == "br" else '"')
+        elif tag == "img" and _FORMULA_PICTURE.search(element.get("class", "")):
+            self._line.add(element.get("alt", ""))
         elif tag == "img":
             self.skipped.append(element)
         return lambda: self._line.add('"') if tag == "q" else None
@@ -151,13 +136,13 @@ class Writer:
         if tag in _ITEMS:
             self._parts.append(Part(tight=tag in ("li", "dd")))
             return self._start_item(element, tag)
-        if tag in HEADINGS:
+        if tag in names.HEADINGS:
             self._level, self._line.plain = int(tag[1]), True
             return self._end_heading
         if tag in _LISTS:
             self._depth += 1
-            start = element.get("start")
-            first = int(start) if start and re.fullmatch(r"\d{1,9}", start) else 1
+            start = element.get("start", "")
+            first = int(start) if _NUMBER.fullmatch(start) else 1
             self._parts.append(Part(items=True, number=first if tag == "ol" else None))
             return self._end_list
         if tag == "table":
@@ -173,14 +158,14 @@ class Writer:
 
     def _start_item(self, element: Any, tag: str) -> Callable[[], None]:
         if tag == "li":
-            above, value = self._parts[-2], element.get("value") or ""
-            if above.number is not None and re.fullmatch(r"\d{1,9}", value):
+            above, value = self._parts[-2], element.get("value", "")
+            if above.number is not None and _NUMBER.fullmatch(value):
                 above.number = int(value)
             return self._end_li
         if tag == "dd":
             return self._end_dd
         if tag == "dt":
-            signature = "sig" in (element.get("class") or "").split()
+            signature = "sig" in element.get("class", "").split()
             return self._marked(CODE, self._end_dt) if signature else self._end_dt
         self._depth += 1
         return self._end_quote
@@ -188,12 +173,13 @@ class Writer:
     def _marked(self, mark: str, then: Callable[[], None] | None = None) -> Callable[[], None]:
         """Open a mark for a whole block; return what ends it."""
         self._line.open(mark)
-        return partial(self._end_marked, then or self._flush)
 
-    def _end_marked(self, then: Callable[[], None]) -> None:
-        self._flush()
-        self._line.close()
-        then()
+        def end() -> None:
+            self._flush()
+            self._line.close()
+            (then or self._flush)()
+
+        return end
 
     def _end_box(self, end: Callable[[], None]) -> None:
         end()
@@ -273,10 +259,8 @@ class Writer:
             self._parts[-1].add(block, is_list)
 
 
-def _nothing() -> None:
-    """End an element that is not walked into."""
-
-
 def _draws_code(element: Any, tag: str) -> bool:
-    names = (line.get("class") or "" for line in element.iter("div", "td"))
-    return any(_LINES[tag] in name.split() for name in names)
+    inside = (line.get("class", "") for line in element.iter("div", "td"))
+    return names.draws_lines(element.get("class", "")) and any(
+        _LINES[tag] in each.split() for each in inside
+    )

@@ -1,4 +1,4 @@
-"""Blocks of code: their lines as they are, fenced, with the language that the page names."""
+"""Elements that are written as a whole: code, fenced, and formulas, as TeX or as signs in a row."""
 
 import re
 from itertools import islice
@@ -12,6 +12,9 @@ from pipeline.text.fences import block_of
 
 _ABOVE = 3
 """Elements around a block of code that may name its language, as Sphinx's and GitHub's do."""
+_HEIGHTS = {"msup": ("", "+"), "msub": ("", "-"), "msubsup": ("", "-", "+")}
+"""Formulas of MathML in which the second part and the third are raised (``+``) or lowered."""
+_DEEPEST_FORMULA = 100
 
 
 def code_block(pre: Any) -> str:
@@ -65,3 +68,50 @@ def _language(pre: Any) -> str:
         if language:
             return language
     return ""
+
+
+def formula(element: Any) -> str:
+    """Return a formula as text: ``math``, or the ``script`` of MathJax 2, which holds TeX."""
+    if element.tag == "script":
+        mark = "$$" if "mode=display" in (element.get("type") or "") else "$"
+        return f"{mark}{(element.text or '').strip()}{mark}"
+    tex = element.get("alttext") or next(
+        (
+            "".join(note.itertext())
+            for note in element.iter("annotation")
+            if "tex" in (note.get("encoding") or "")
+        ),
+        "",
+    )
+    mark = "$$" if element.get("display") == "block" else "$"
+    return f"{mark}{tex.strip()}{mark}" if tex.strip() else settled(_flat(element))
+
+
+def _flat(element: Any, depth: int = 0) -> str:
+    """Return a formula as text in which powers, indices, roots and fractions are told."""
+    if depth > _DEEPEST_FORMULA:
+        return "".join(element.itertext())
+    if element.tag == "mfrac" and len(element) == 2:
+        return "/".join(_held_together(_flat(part, depth + 1)) for part in element)
+    if element.tag == "msqrt":
+        return "\u221a" + _held_together("".join(_flat(part, depth + 1) for part in element))
+    if element.tag == "mroot" and len(element) == 2:
+        root, degree = (_held_together(_flat(part, depth + 1)) for part in element)
+        return f"{root}^(1/{degree})"
+    heights = _HEIGHTS.get(element.tag)
+    text = element.text or "" if heights is None else ""
+    for place, child in enumerate(element):
+        inside = _flat(child, depth + 1)
+        if heights is None:
+            text += inside + (child.tail or "")
+        elif not text or place >= len(heights) or not inside.strip():
+            text += inside.strip()
+        else:
+            text += (raised if heights[place] == "+" else lowered)(text[-2:], inside.strip())
+    return text
+
+
+def _held_together(text: str) -> str:
+    """Return a part of a formula in brackets, unless it is one number or name."""
+    text = text.strip()
+    return text if text.isalnum() else f"({text})"
