@@ -11,11 +11,9 @@ from pipeline.text.markdown import parse_blocks
 
 NEWLINE = re.compile(r"\r\n?|\n")
 """What markdown-it counts as the end of a line."""
-
 PROSE, TEXT, TABLE, CODE, HTML = "prose", "text", "table", "code", "html"
 """Kinds of blocks: sentences, the last of which may be repeated in the next chunk; sentences that
 are not (in a list, a heading); rows; code, fenced or indented; lines of HTML."""
-
 _LEAVES = {
     "paragraph": TEXT,
     "heading": TEXT,
@@ -24,19 +22,14 @@ _LEAVES = {
     "code_block": CODE,
     "html_block": HTML,
 }
-
 _INLINE = MarkdownIt("commonmark")
-
 _MARKUP = re.compile(r"[\\`*_\[\]<&!]")
 """Without one of these, a heading is its text."""
-
 MOST_LEVELS = 8
 """Of indents at which code is cut before any line will do."""
-
 _LINE = re.compile(r"^([ \t]*)\S", re.MULTILINE)
 _QUOTED_LINE = re.compile(r"^([ \t>]*)[^\s>]", re.MULTILINE)
 """A line that is not blank, and its indent."""
-
 _CLOSES = re.compile(r"[\])}]|(?:end|else|elif|except|finally|catch|fi|done|esac)\b")
 """Begins a line that goes on with what stands above it."""
 
@@ -48,8 +41,7 @@ class Block(NamedTuple):
     end: int
     kind: str
     lead: int = 0
-    """Up to where a piece that begins later in it repeats it, so that one knows what that is: the
-    header of a table, the opening fence, what a list item says above the list in it."""
+    """Up to where later pieces repeat it: header of a table, opening fence, text above a list."""
     closing: str = ""
     """The line that closes fenced code."""
     inside: tuple["Block", ...] = ()
@@ -61,8 +53,7 @@ class Section(NamedTuple):
 
     path: tuple[str, ...]
     headings: tuple[tuple[int, int], ...]
-    """Those directly above it, without text between: the place of each in the path, and where it
-    starts."""
+    """Those directly above it, without text between: place in the path, and where it starts."""
     blocks: list[Block]
 
 
@@ -74,11 +65,9 @@ class _Heading(NamedTuple):
 
 
 def sections(text: str) -> list[Section]:
-    """Return the sections of a Markdown text that have a body, in order.
-
-    A heading with neither a body nor a section below it names nothing: it is text of its own,
-    under the headings above it.
-    """
+    """Return the sections of a Markdown text that have a body, in order."""
+    # A heading with neither a body nor a section below it names nothing: it is text of its own,
+    # under the headings above it.
     blocks = _Blocks(text)
     result: list[Section] = []
     above: list[_Heading] = []
@@ -107,10 +96,7 @@ def sections(text: str) -> list[Section]:
 
 
 def trim(text: str, start: int, end: int, *, indent: bool) -> Iterator[tuple[int, int]]:
-    """Yield a range without white space around it, unless nothing is left of it.
-
-    The indent of the first line is kept where it means something: in code, in a list.
-    """
+    """Yield a range without white space around it; an indent may mean something, in code, say."""
     stripped = text[start:end].strip()
     if stripped:
         first = text.index(stripped[0], start)
@@ -122,9 +108,9 @@ def trim(text: str, start: int, end: int, *, indent: bool) -> Iterator[tuple[int
 def line_starts(text: str, start: int, end: int, block: Block, level: int) -> list[int]:
     """Return where the lines of a part of a block begin before which it may be cut.
 
-    Code is cut where a function is likely to begin: before the lines behind a blank one that are
-    indented least. The first line stays with the header of a table and with an opening fence. The
-    level says how often the block has been cut to get the part.
+    Code is cut where a function is likely to begin: before the least indented lines behind a blank
+    one. The first line stays with the header of a table and with an opening fence. The level says
+    how often the block has been cut to get the part.
     """
     if block.kind not in (TABLE, CODE, HTML):
         return []
@@ -162,27 +148,21 @@ def _children(node: SyntaxTreeNode) -> list[SyntaxTreeNode]:
 
 
 class _Blocks:
-    """The blocks of a text."""
-
     def __init__(self, text: str) -> None:
         self._text = text
         self._lines = [0, *(match.end() for match in NEWLINE.finditer(text)), len(text)]
 
     def line(self, node: SyntaxTreeNode, number: int = 0) -> int:
-        """Return where a line of a block begins, its first one by default."""
         assert node.map
         return self._lines[node.map[0] + number]
 
     def read(self, node: SyntaxTreeNode, begin: int = 0) -> list[Block]:
-        """Return a block with those inside it, or nothing when it is blank.
-
-        The block around it begins at ``begin``, and its mark may stand on the same line.
-        """
+        """Return a block with those inside it, or nothing when it is blank."""
+        # The block around it begins at ``begin``, and its mark may stand on the same line.
         assert node.map
         last = self._lines[min(node.map[1], len(self._lines) - 1)]
-        kind = _LEAVES.get(node.type, "")
-        if node.type == "paragraph" and node.level == 0:
-            kind = PROSE
+        is_prose = node.type == "paragraph" and node.level == 0
+        kind = PROSE if is_prose else _LEAVES.get(node.type, "")
         indent = node.level > 1 or kind == CODE  # what is nested in an item, and code
         for start, end in trim(self._text, max(self.line(node), begin), last, indent=indent):
             if not kind:

@@ -24,12 +24,9 @@ if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to loa
     from pipeline.settings import ChunkSettings
 
 MOST_REPEATED = 1 / 3
-"""Of the tokens of a chunk that its table's header and the like may take; a longer one is not
-repeated."""
-
+"""Of a chunk's tokens that the header of its table may take; a longer one is not repeated."""
 SENTENCE = 5
 """Words of a sentence that says something by itself; "See below." and "Thank you." do not."""
-
 _STOP = re.compile(
     r"[.!?\u3002\uff01\uff1f\u0964\u061f\u06d4][\"'\u00bb\u2019\u201d)\]*_]{0,4}\s*\Z"
 )
@@ -61,24 +58,13 @@ class Piece(NamedTuple):
     tokens: int
     """With what stands before and after."""
 
-    def text(self, document: str) -> str:
-        """Return the text of the chunk."""
-        return f"{self.before}{document[self.start : self.end]}{self.after}"
 
+def cut(
+    document: Mapping[str, Any], settings: "ChunkSettings", count_tokens: CountTokens
+) -> tuple[list[Piece], int, int]:
+    """Return the pieces of a document, how many are left out, and its tokens if all of them are.
 
-class Cut(NamedTuple):
-    """The pieces of a document that are long enough, and how many are not."""
-
-    pieces: list[Piece]
-    too_short: int
-    tokens: int
-    """Of the whole document; counted only when no piece is left."""
-
-
-def cut(document: Mapping[str, Any], settings: "ChunkSettings", count_tokens: CountTokens) -> Cut:
-    """Cut a document; one that is too short for a chunk is one all the same if it is a sentence.
-
-    Between two chunks, what is too short is a remnant; the whole of a note is what was meant.
+    What is too short is left out as a remnant, but not the whole of a note that is a sentence.
     """
     text: str = document["text"]
     counts = cache(part_counter(count_tokens, text)), cache(count_tokens)
@@ -88,12 +74,10 @@ def cut(document: Mapping[str, Any], settings: "ChunkSettings", count_tokens: Co
     kept = [piece for piece in joined if piece.tokens >= settings.min_tokens]
     if len(joined) == 1 and cutter.says_something(joined[0]):
         kept = joined
-    return Cut(kept, len(joined) - len(kept), 0 if kept else count_tokens(text))
+    return kept, len(joined) - len(kept), 0 if kept else count_tokens(text)
 
 
 class _Cutter(NamedTuple):
-    """One document and how it is measured."""
-
     text: str
     language: str
     settings: "ChunkSettings"
@@ -102,19 +86,14 @@ class _Cutter(NamedTuple):
 
     def tokens(self, start: int, end: int, *repeated: str) -> int:
         """Return the tokens of a range, and of what is repeated around it."""
-        return self.count_part(start, end) + sum(map(self.repeated, repeated))
-
-    def repeated(self, text: str) -> int:
-        return self.count_tokens(text) if text else 0
+        return self.count_part(start, end) + sum(map(self.count_tokens, repeated))
 
     def pieces(self, section: Section) -> list[Piece]:
-        """Return the pieces of a section, of about equal length.
-
-        Filling each piece to the brim would leave a tail of a few words; so the section is
-        divided by the number of pieces it needs, and a piece is closed once it has its share.
-        """
+        """Return the pieces of a section, of about equal length."""
+        # Filling each piece to the brim would leave a tail of a few words; so the section is
+        # divided by the number of pieces it needs, and a piece is closed once it has its share.
         units = [unit for block in section.blocks for unit in self.units(block)]
-        around = [self.repeated(unit.before) + self.repeated(unit.after) for unit in units]
+        around = [self.count_tokens(unit.before) + self.count_tokens(unit.after) for unit in units]
         whole = self.tokens(units[0].start, units[-1].end)
         number = -(-whole // (self.settings.max_tokens - sum(around) // len(units)))
         pieces = self.shared(section, units, whole / number)
@@ -145,31 +124,26 @@ class _Cutter(NamedTuple):
     def overlap(self, before: Sequence[Unit], unit: Unit) -> int:
         """Return where the piece that opens with ``unit`` starts, repeated sentences included."""
         start, sentences = unit.start, self.settings.overlap_sentences
-        for last in reversed(before):
+        for last in takewhile(lambda each: each.prose, reversed(before)):
             # Not the first new sentence of the piece before: that would repeat the whole of it.
-            for sentence in reversed(self.sentences(*last[:2], PROSE) if last.prose else []):
-                tokens = self.tokens(sentence[0], unit.end, unit.after)
-                fits = tokens <= self.settings.max_tokens
-                if not sentences or not fits or sentence[0] <= before[0].start:
+            for begin, _ in reversed(self.sentences(last.start, last.end, PROSE)):
+                fits = self.tokens(begin, unit.end, unit.after) <= self.settings.max_tokens
+                if not sentences or not fits or begin <= before[0].start:
                     return start
-                start, sentences = sentence[0], sentences - 1
-            if not last.prose:
-                break
+                start, sentences = begin, sentences - 1
         return start
 
     def units(self, block: Block, before: str = "") -> list[Unit]:
-        """Return a block as one unit, or parts of it that each fit.
-
-        A piece that begins with it repeats what stands before, of the list item that it is in.
-        """
+        """Return a block as one unit, or parts of it that each fit."""
+        # A piece that begins with it repeats what stands before, of the list item that it is in.
         text, limit, prose = self.text, self.settings.max_tokens, block.kind == PROSE
         if self.tokens(block.start, block.end, before) <= limit:
             return [Unit(block.start, block.end, prose, before)]
         repeated, closing = before + text[block.start : max(block.lead, block.start)], block.closing
-        if self.repeated(repeated) + self.repeated(closing) > limit * MOST_REPEATED:
+        if self.count_tokens(repeated) + self.count_tokens(closing) > limit * MOST_REPEATED:
             repeated, closing = before, ""
         if not block.inside:
-            room = limit - self.repeated(repeated) - self.repeated(closing)
+            room = limit - self.count_tokens(repeated) - self.count_tokens(closing)
             *parts, last = self.parts(block.start, block.end, block, room)
             units = [Unit(*part, prose, repeated, closing) for part in parts]
             units.append(Unit(*last, prose, repeated))
@@ -207,7 +181,6 @@ class _Cutter(NamedTuple):
         )
 
     def sentences(self, start: int, end: int, kind: str) -> list[tuple[int, int]]:
-        """Return the sentences of a range."""
         found: list[tuple[int, int]] = []
         for sentence in segment(self.language, self.text[start:end]):
             found += trim(self.text, start, start + len(sentence), indent=kind == CODE)
@@ -215,7 +188,7 @@ class _Cutter(NamedTuple):
         return found
 
     def halves(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Return two halves of a range, cut at the space nearest to its middle if there is one."""
+        """Return two halves of a range, cut at the last space before its middle, if any."""
         middle = (start + end) // 2
         before = max(self.text.rfind(space, start, middle) for space in " \n\t")
         cut = before if before > start else middle

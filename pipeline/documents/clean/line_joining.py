@@ -14,28 +14,22 @@ _INVISIBLE = re.compile(
     "|(?<![\u0e00-\u109f\u1780-\u17ff\u1950-\u1aaf\ua980-\uaadf])\u200b"
 )
 """Soft hyphen, zero-width characters, direction marks, control characters. What belongs to the
-spelling stays: the joiner U+200D (emoji, Indic clusters), the non-joiner U+200C behind a letter of
-Arabic or Indic script (Persian sets suffixes apart by it), the zero-width space behind a letter of
-Khmer, Thai, Lao or Burmese, where it is the space between words."""
-
+spelling stays: the joiner (emoji, Indic clusters), the non-joiner of Arabic or Indic script, the
+zero-width space of Khmer, Thai, Lao or Burmese, where it is between words."""
 _WIDE = re.compile("[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff66-\uff9f]+")
 """Letters and digits as wide as ideographs, and katakana half as wide; not punctuation, which
 Chinese and Japanese write wide."""
-
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _RUNS = re.compile(r"(?<=\S)[ \t]+")
 _BLANK_LINES = re.compile(r"\n{3,}")
-
 _CAPITALS = re.compile(
     r"(?:\A|(?<=\n\n))(?=[^a-z\n]{4,80}\n)(?=[^\n]*[A-Z]{3})[A-Z0-9][^\n]*[^.,;\n]$", re.MULTILINE
 )
-
 _COLUMNS = re.compile(r"[^\s.!?:] {2,}\S|[.!?:] {3,}\S|\S\t+\S")
 """A gap between columns: wider than the two spaces that some put behind a sentence."""
 _SPAN = re.compile(r"`[^`\n]*`")
 _LOOKS_LIKE_MARK = re.compile(r"#{1,6}\s|\[[^\]\n]+\]:")
 _RULE = re.compile(r"(?:=+|-+)[ \t]*")
-
 _RELATIVE_LINK = re.compile(
     r"\[(?<!!\[)((?:[^\[\]\n]++|\n(?!\n)){1,500})\]"
     r"\((?!https?://)[^()\s]{0,500}(?:[ \t]+\"[^\"\n]{0,200}\")?\)"
@@ -57,12 +51,11 @@ def strip_metadata(text: str) -> str:
 
 
 def normalise(text: str) -> str:
-    """Repair mojibake and normalise characters and white space outside code.
+    """Repair mojibake and normalise characters (NFC) and white space outside code.
 
-    ftfy mends wrongly decoded characters and straightens quotation marks; HTML entities stay,
-    since a document may write about them. Then Unicode NFC; no invisible characters; of spaces
-    inside a line, of any kind, one plain one (its indent stays: it is code or a nested list); none
-    at its end; at most one blank line.
+    ftfy mends wrongly decoded characters and straightens quotation marks; HTML entities stay, since
+    a document may write about them, and so does the indent of a line. Of spaces one is left, of any
+    kind, of blank lines one, of invisible characters none.
     """
     return whole(normalised(text))
 
@@ -98,11 +91,9 @@ def _mend_characters(line: str) -> str:
 
 
 def plain_to_markdown(text: str) -> str:
-    """Return a plain text as Markdown: what only looks like a mark loses its effect.
+    """Return a plain text as Markdown: what only looks like a mark is escaped, columns are fenced.
 
-    Blocks whose columns are set by spaces are fenced, signs that would begin a heading or hide a
-    line are escaped, and a rule below a paragraph is set apart. Short lines in capitals after a
-    blank line become ``##``, the first line ``#``.
+    Short lines in capitals after a blank line become ``##``, the first line ``#``.
     """
     blocks = re.split(r"(\n(?:[ \t]*\n)+)", text)
     blocks[::2] = map(_plain_block, blocks[::2])

@@ -9,18 +9,12 @@ from pipeline.text.markdown import BULLETS
 
 EDGE_LINES = 3
 """Lines at the top and the bottom of a page among which running headers are looked for."""
-
 REPEATED = 0.4
-"""Share of the pages (and at least 2) on which a line must repeat: headers often differ between
-left and right pages."""
-
+"""Share of the pages on which a line must repeat: left and right ones often differ."""
 IN_CHAPTER = 3
-"""Pages on which a line must repeat when it begins or ends with a number: the header of a
-chapter (``Chapter 3: Utilities 7``)."""
-
+"""Pages on which a line with a page number must repeat: ``Chapter 3: Utilities 7``."""
 SHORT_LINE = 0.75
 """Share of the widest line below which a line that ends a sentence ends its paragraph."""
-
 _NUMBER_LINE = re.compile(
     r"(?:[-\u2013\u2014|]\s*)?(?:(?:page|p\.)\s*)?(?:\d{1,4}|[ivxlc]{1,6})"
     r"(?:\s*(?:of|/|\|)\s*\d{1,4})?(?:\s+[-\u2013\u2014|])?",
@@ -44,15 +38,15 @@ _ROW = "| "
 _CODE = "    "
 """Begins each line of code, which the reader has told by its type."""
 _MARKED = (_ROW, _CODE)
+_OF_ITS_OWN = re.compile(rf"#{{1,6}} |{_CODE}|{re.escape(_ROW)}")
+"""Begins a line that is no part of a paragraph."""
 _PROGRAM = re.compile(r"((?:^ {4}.*(?:\n|\Z))+)", re.MULTILINE)
 _COMPOUND = re.compile(r"(?<![^\W\d_])[^\W\d_]+-[^\W\d_]+")
-
 KEPT_HYPHEN = (
     *("all", "cross", "half", "high", "long", "low", "mid"),
     *("non", "quasi", "self", "short", "two", "three", "well"),
 )
 """First parts that English hyphenation keeps apart; used when the document decides nothing."""
-
 LINKS = ("a", "and", "by", "for", "in", "of", "on", "or", "the", "to", "up")
 """Words inside compounds of three and more parts."""
 
@@ -61,10 +55,9 @@ def repair(text: str) -> str:
     r"""Turn the lines of a PDF into paragraphs.
 
     The text is pages joined by ``\f``, as :mod:`pipeline.documents.readers.pdf` gives them: blank
-    lines at wide gaps, ``#`` before lines of large type. Lines that repeat at page edges (digits
-    aside), page numbers and the entries of a table of contents go; a word broken at a line end is
-    joined, unless the document elsewhere writes it with its hyphen and never without; wrapped lines
-    become paragraphs; a line ``3.2 Set points`` alone becomes a heading.
+    lines at wide gaps, ``#`` before lines of large type. Running headers, page numbers and printed
+    contents go; a word broken at a line end is joined, unless the document elsewhere writes it with
+    its hyphen and never without; a line ``3.2 Set points`` alone becomes a heading.
     """
     pages = []
     for page in text.split("\f"):
@@ -128,18 +121,15 @@ def _rejoin_pages(text: str) -> str:
             continue
         last = whole.rsplit("\n", 1)[-1]
         first = page.split("\n", 1)[0]
-        cut = (
+        is_program = last.startswith(_CODE) and first.startswith(_CODE)
+        cut = is_program or (
             last
             and not last.endswith(_END)
-            and not last.startswith(_MARKED)
-            and not first.startswith(_MARKED)
-            and not _HEADING.match(last)
-            and not _HEADING.match(first)
+            and not _OF_ITS_OWN.match(last)
+            and not _OF_ITS_OWN.match(first)
             and not _LIST.match(first)
             and (not first[:1].isupper() or len(last) > SHORT_LINE * width)
         )
-        if last.startswith(_CODE) and first.startswith(_CODE):
-            cut = True  # a program goes on
         whole += ("\n" if cut else "\n\n") * bool(whole) + page.strip("\n")
     return whole
 
@@ -151,38 +141,35 @@ def _dehyphenate(text: str) -> str:
     words = Counter(re.findall(r"[^\W\d_]+", settled))
     compounds = Counter(_COMPOUND.findall(settled))
 
+    def is_word(part: str) -> bool:
+        """Tell whether a part of a compound (``state-of-the-art``) is a word, not half of one."""
+        return part.casefold() in LINKS or words[part.casefold()] > 0
+
     def join(match: re.Match[str]) -> str:
-        first, second = match[1], match[2]
+        first, second, rest = match.groups()
         if first.isdigit() and second.isdigit():
             return match[0]
-        joined, hyphenated = (first + second).casefold(), f"{first}-{second}".casefold()
-        chain = match.string[match.start() - 1 : match.start()] == "-"
-        goes_on = match[3].startswith("-")
-        if first[-1].isdigit() or second[0].isdigit():
-            keep = True  # COVID-19, 64-bit: nobody breaks a word beside a digit
-        elif (chain and _is_word(first, words)) or (goes_on and _is_word(second, words)):
-            keep = True
-        elif words[joined]:
-            keep = False
-        elif compounds[hyphenated]:
-            keep = True
-        else:
+        follows = match.string[match.start() - 1 : match.start()] == "-"
+        keep = (
+            # COVID-19, 64-bit: nobody breaks a word beside a digit.
+            first[-1].isdigit()
+            or second[0].isdigit()
+            or (follows and is_word(first))
+            or (rest.startswith("-") and is_word(second))
+        )
+        if not keep and not words[(first + second).casefold()]:
             # An abbreviation, a name ("Wi-Fi", "USB-Port") or a single letter is a compound.
             keep = (
-                second[0].isupper()
-                or (first.isupper() and len(first) > 1)
+                compounds[f"{first}-{second}".casefold()] > 0
+                or second[0].isupper()
+                or first.isupper()
                 or len(first) == 1
                 or first.casefold() in KEPT_HYPHEN
             )
         # The line still ends here: its width tells the end of a paragraph.
-        return f"{first}{'-' * keep}{second}{match[3]}\n"
+        return f"{first}{'-' * keep}{second}{rest}\n"
 
     return _BROKEN.sub(join, text)
-
-
-def _is_word(part: str, words: Counter[str]) -> bool:
-    """Return whether a part of a compound (``state-of-the-art``) is a word, not half of one."""
-    return part.casefold() in LINKS or words[part.casefold()] > 0
 
 
 def _width(lines: list[str]) -> int:
