@@ -167,16 +167,21 @@ def names_more(texts: Texts, one: int, other: int, hashing: Hashing) -> bool:
     others = np.sort(others[:size])
     size, mine = shingles(texts, one, words, np.empty(1, dtype=np.uint64))
     mine = np.sort(mine[:size])
-    begin = 0
+    begin = theirs = 0
     for place in range(1, size + 1):
         if place < size and mine[place] == mine[begin]:
             continue
         word, times = mine[begin], place - begin
         begin = place
-        if times >= NAMING:
-            first, last = np.searchsorted(others, word), np.searchsorted(others, word, side="right")
-            if (last - first) * NAMING < times:
-                return True
+        if times < NAMING:
+            continue
+        while theirs < len(others) and others[theirs] < word:
+            theirs += 1
+        last = theirs
+        while last < len(others) and others[last] == word:
+            last += 1
+        if (last - theirs) * NAMING < times:
+            return True
     return False
 
 

@@ -15,8 +15,7 @@ from schemas.pairs import SettledPairs
 JUDGES = {"train": ("validation", "test", "benchmark"), "validation": ("test",), "test": ()}
 """What a row must not leak into; ``benchmark``: the files of ``paths.benchmarks``."""
 COLUMNS = ("pair_id", "instruction", "input", "response", "cluster_id", "split")
-Benchmarks = Sequence[tuple[str, list[str]]]
-"""Rows of benchmark files: the name of each, and its texts."""
+Benchmarks = Sequence[tuple[str, list[str]]]  # rows of files: the name of each, and its texts
 
 
 class Leak(NamedTuple):

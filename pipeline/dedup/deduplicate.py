@@ -22,8 +22,7 @@ from pipeline.dedup.search import TooManyAlike, find_duplicates
 from pipeline.settings import DedupSettings
 from schemas.documents import Documents, NearMisses, UniqueDocuments
 
-_Ids = Callable[[Rows], pl.Series]
-"""Returns the ``doc_id`` of rows, accepted ones behind the own."""
+_Ids = Callable[[Rows], pl.Series]  # returns the ``doc_id`` of rows, accepted ones behind the own
 
 
 def deduplicate(

@@ -33,7 +33,7 @@ the marks of its layout, and addresses."""
 
 _DECIMALS = r"(?:[.,:]\p{Nd}[\p{L}\p{Nd}]*)*"
 
-FACTS = "|".join(
+FACTS = "|".join(  # numbers with their sign, names such as C++ and C#, and operators
     (
         r"(?:^|[\s(\[|,:=`*\"'])[-+\x{2212}±]\p{Nd}[\p{L}\p{Nd}_]*" + _DECIMALS,
         r"[\p{L}_]*\p{Nd}[\p{L}\p{Nd}_]*" + _DECIMALS,  # 4.2.1, A17, 10:30
@@ -41,7 +41,6 @@ FACTS = "|".join(
         r"[-+*/%&|^!:]?[<>=]+|[≤≥≠\x{D7}÷]|&&|[ \t]\+[ \t]",
     )
 )
-"""Numbers with their sign, names such as C++ and C#, and operators."""
 
 UNEXPLAINED = 0.01  # chance below which the words that differ do not explain how many facts do
 

@@ -61,11 +61,17 @@ def mix(value: Scalar) -> Scalar:
 def _decode(data: Array, at: Scalar) -> tuple[Scalar, Scalar]:
     """Return the code point that begins at a byte above 127, and the place behind it."""
     first = np.int64(data[at])
-    length = 2 + (first >= 0xE0) + (first >= 0xF0)
-    code = first & (0x7F >> length)
-    for place in range(at + 1, at + length):
-        code = (code << 6) | (np.int64(data[place]) & 0x3F)
-    return code, at + length
+    if first < 0xE0:
+        return ((first & 0x1F) << 6) | _low(data, at + 1), at + 2
+    if first < 0xF0:
+        return ((first & 0x0F) << 12) | (_low(data, at + 1) << 6) | _low(data, at + 2), at + 3
+    high = ((first & 0x07) << 18) | (_low(data, at + 1) << 12)
+    return high | (_low(data, at + 2) << 6) | _low(data, at + 3), at + 4
+
+
+@compiled
+def _low(data: Array, at: Scalar) -> Scalar:
+    return np.int64(data[at]) & 0x3F
 
 
 @compiled

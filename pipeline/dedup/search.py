@@ -86,9 +86,8 @@ def _similar(
         (texts[part], begins[first : end + 1] - begins[first], order[part], limit, settings)
         for first, end, part in batches
     )
-    for (_, _, part), verified in zip(
-        batches, runner.each(minhash.verify_slice, calls), strict=True
-    ):
+    verify = minhash.verify_slice
+    for (_, _, part), verified in zip(batches, runner.each(verify, calls), strict=True):
         batch = members[part]
         if (oversized := verified.survivor < 0).any():
             raise TooManyAlike(batch[oversized])

@@ -149,8 +149,7 @@ def embedding_version() -> str:
 def embed(texts: pl.Series) -> NDArray[np.float32]:
     """Return a vector of length 1 for each text (texts x 256); zeros for one without a token.
 
-    Raises:
-        InputError: the vectors are not installed.
+    InputError where the vectors are not installed.
     """
     from safetensors.numpy import load_file
     from tokenizers import Tokenizer

@@ -15,8 +15,7 @@ TASK = "text-generation"
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
 LARGEST = "n>1M"  # size categories of the Hub
 
-Facts = Mapping[str, Any]
-"""What a template is filled with: all that ``flows/views/cards.py`` reads of a model or data."""
+Facts = Mapping[str, Any]  # all that ``flows/views/cards.py`` reads of a model or data
 
 
 def model_card(facts: Facts) -> str:

@@ -12,8 +12,7 @@ from pipeline.report import words
 from pipeline.report.charts import draw, scale
 from pipeline.train.tune.choice import Choice, Trial
 
-Row = tuple[str, tuple[tuple[str, str], ...]]
-"""Name and cells of a line of the table: each cell as (what it says, its small print)."""
+Row = tuple[str, tuple[tuple[str, str], ...]]  # name; of each cell what it says, its small print
 
 WIDTHS = {
     "trained": 11, "validation": 14, "test": 14, "\N{PLUS-MINUS SIGN} seeds": 7, "vs first": 16,
