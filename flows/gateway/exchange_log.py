@@ -10,7 +10,7 @@ from flows.engine.context import say_once
 from pipeline.core.journal import append, write_time
 from pipeline.documents.clean.clean_document import redact_all
 from pipeline.settings import CleanSettings
-from pipeline.text.chat import Message
+from pipeline.text.chat_template import Message
 
 
 class ExchangeLog:
