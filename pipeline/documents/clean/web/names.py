@@ -159,7 +159,7 @@ def is_hidden(element: Any) -> bool:
         or _NO_DISPLAY.search(element.get("style", "")) is not None
     )
     panel_role = element.get("role") in ("tabpanel", "region")
-    return out_of_sight and not (panel_role or is_panel(element.get("class", "")))
+    return bool(out_of_sight) and not (panel_role or is_panel(element.get("class", "")))
 
 
 def turns_pages(link: Any) -> bool:
