@@ -54,10 +54,9 @@ class Entry:
     pool: Literal["cpu", "gpu"] = "cpu"  # kind of worker, where there are workers
     scheduled: bool = True  # False for one that is only started by an event or by hand
 
-    def crons(self, settings: Settings) -> list[str]:
-        """Return the five cron fields of its schedule; none for never."""
-        cron = getattr(settings.schedule, self.name) if self.scheduled else ""
-        return [cron] if cron else []
+    def cron(self, settings: Settings) -> str:
+        """Return the five cron fields; empty for never."""
+        return str(getattr(settings.schedule, self.name)) if self.scheduled else ""
 
     def flow(self) -> Flow[..., Any]:
         """Import the flow."""
@@ -103,7 +102,7 @@ def deployments(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list
         RunnerDeployment.from_flow(
             entry.flow(),
             name=DEPLOYMENT,
-            schedules=[schedule(cron) for cron in entry.crons(settings)] or None,
+            schedules=[schedule(cron) for cron in [entry.cron(settings)] if cron] or None,
             parameters=parameters(settings),
             concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=cancel_new),
             description=entry.about,
@@ -161,7 +160,7 @@ def prefect_yaml(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> str
             "entrypoint": entry.entrypoint,
             "tags": [DEPLOYMENT, entry.pool],
             "parameters": shared,
-            "schedules": [{"cron": cron} | times for cron in entry.crons(settings)],
+            "schedules": [{"cron": cron} | times for cron in [entry.cron(settings)] if cron],
             "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"},
             "work_pool": {"name": f"{DEPLOYMENT}-{entry.pool}"},
         }
