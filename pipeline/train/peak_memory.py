@@ -18,6 +18,27 @@ FEW_PRIMITIVES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "50", "LRU_CACHE_CAPACITY":
 Each shape of a pass has its own; with the usual 1,024 the peak is higher (set both, make bench)."""
 
 
+CGROUP = Path("/sys/fs/cgroup")  # of a container, which sees its own limit there
+
+
+def memory() -> tuple[int, int]:
+    """Return bytes of memory that this process may have, and of these the free ones.
+
+    Those of the machine, or of its container (cgroup 2) where that has less. What the container
+    holds of files counts as free: the kernel takes it back.
+    """
+    import psutil  # type: ignore[import-untyped]
+
+    machine = psutil.virtual_memory()
+    try:
+        limit, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        lines = (CGROUP / "memory.stat").read_text().splitlines()
+    except (OSError, ValueError):  # none, or "max"
+        return machine.total, machine.available
+    files = sum(int(line.split()[1]) for line in lines if re.match(r"(in)?active_file ", line))
+    return min(machine.total, limit), min(machine.available, max(0, limit - used + files))
+
+
 def peak_memory() -> int:
     """Return the peak in bytes: of the tensors on a GPU, else the largest resident set."""
     import torch

@@ -18,19 +18,19 @@ from pipeline.train.models import base_model
 from pipeline.train.models.adapter import WEIGHTS, check_fit, on_plain_base, read_run_card
 from pipeline.train.models.base_model import BaseModel, load_tokenizer
 from pipeline.train.models.device import compute_dtype
+from pipeline.train.peak_memory import memory
 
 ROOM = 0.7  # share of the free memory that a whole model may take; the rest is for what it computes
 
 
 def fits(path: Path, dtype: str) -> bool:
     """Return whether a model, in a type, has room in the memory free now; announces if not."""
-    import psutil  # type: ignore[import-untyped]
     import torch
 
     size = sum(
         part.nbytes for part in base_model.empty_model(path, getattr(torch, dtype)).parameters()
     )
-    free = psutil.virtual_memory().available
+    _, free = memory()
     if size > ROOM * free:
         announce(
             f"export: {size / 1e9:,.1f} GB of weights in {dtype} for {free / 1e9:,.1f} GB of free "

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.core.errors import SettingsError
+from pipeline.train.peak_memory import memory
 from pipeline.train.plan.catalogue import CARDS
 
 GPU_UTILISATION = 0.4
@@ -83,8 +84,7 @@ def this_machine(measure: bool = False) -> Hardware:
     how = "measured" if measure else f"assumed for {cores} cores; --measure measures it"
     kind = "bfloat16" if value == 2 else "float32"
     about = f"{rate / 1e9:.0f} GFLOPS in {kind} ({how}) x {CPU_UTILISATION:.0%}"
-    memory = psutil.virtual_memory().total
-    return Hardware("this machine", "cpu", memory, value, rate * CPU_UTILISATION, about)
+    return Hardware("this machine", "cpu", memory()[0], value, rate * CPU_UTILISATION, about)
 
 
 def _has_bfloat16() -> bool:

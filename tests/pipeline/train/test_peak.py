@@ -5,6 +5,7 @@ import torch
 
 from pipeline.core.errors import TrainingError
 from pipeline.settings import EvaluateSettings, TrainSettings
+from pipeline.train import peak_memory
 from pipeline.train.export.merge import to_float32
 from pipeline.train.loop.loop import Run
 from pipeline.train.loop.trainer import train
@@ -12,6 +13,7 @@ from pipeline.train.models.adapter import load_adapter
 from pipeline.train.peak_memory import (
     free_memory,
     is_out_of_memory,
+    memory,
     naming_the_setting,
     reset_peak,
 )
@@ -21,6 +23,20 @@ from tests.pipeline.train.methods.runs import CPU
 from tests.pipeline.train.seed_examples import make_examples
 
 TOO_MUCH = 2**46
+
+
+def test_a_container_with_less_memory_than_the_machine_is_believed(tmp_path, monkeypatch):
+    whole = memory()
+    monkeypatch.setattr(peak_memory, "CGROUP", tmp_path)
+    assert memory()[0] == whole[0]  # no such file
+    for name, text in {
+        "max": "1000000\n", "current": "900000\n",
+        "stat": "anon 400000\ninactive_file 100000\nactive_file 50000\n",
+    }.items():  # fmt: skip
+        (tmp_path / f"memory.{name}").write_text(text)
+    assert memory() == (1_000_000, 250_000)
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory()[0] == whole[0]
 
 
 def take_too_much(*_):
