@@ -43,8 +43,9 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True, mode: int
     """
     temporary = path.with_name(f".{path.name}.{threading.get_ident()}.{os.getpid()}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
+    temporary.unlink(missing_ok=True)  # of a process killed before, perhaps for more eyes
     try:
-        opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(opened, "wb") as stream:
             stream.write(data)
             if durable:
