@@ -57,7 +57,8 @@ class IngestSettings(Section):
     max_file_megabytes: Annotated[float, Field(gt=0)] = 64
     """Larger files are quarantined: one of them can exhaust the memory of a laptop."""
     seconds_per_file: Annotated[float, Field(gt=0)] = 60
-    """One that takes longer is quarantined, and tried again when the files or this change."""
+    """Time for reading one file; one that takes longer is quarantined, and tried again when the
+    files or this setting change."""
     max_memory_megabytes: Annotated[float, Field(ge=256)] = 1024
     """Memory of one worker process; a file that needs more is quarantined."""
     missing_files: Literal["keep", "drop"] = "keep"
@@ -91,7 +92,8 @@ class CleanSettings(Section):
     seconds_per_document: Annotated[float, Field(gt=0)] = 60
     """Time for cleaning one document in a worker; one that takes longer is dropped."""
     max_memory_megabytes: Annotated[float, Field(ge=256)] = 2048
-    """Of a worker; a document that needs more is dropped. An HTML page takes 20 times its size."""
+    """Memory of one worker; a document that needs more is dropped. The tree of an HTML page takes
+    about 20 times its bytes."""
 
 
 class ParagraphSettings(Section):
@@ -106,7 +108,8 @@ class ParagraphSettings(Section):
     """Documents that have a paragraph from which it is boilerplate. CCNet and C4 say 2, on pages
     of the web; pages of one manual share a paragraph or two for good reason."""
     min_share: Share = 0.001
-    """The same as a share of all; the larger counts: what five of a million share is quoted."""
+    """The same as a share of all documents; the larger of the two counts: what five of a million
+    pages have in common is a quotation."""
     min_words: Annotated[int, Field(ge=1)] = 10
     """Shorter paragraphs are labels ("See also the next section.") that the text needs."""
 
@@ -119,10 +122,12 @@ class DedupSettings(Section):
     threshold: Share = 0.8
     """True Jaccard similarity from which two documents are near duplicates."""
     containment: Share = 0.9
-    """Share of its words, in runs of five, that a longer document has and it goes for; 0: none."""
+    """Share of a document's words in runs of five words of a longer one, from which it goes for
+    that one; 0: a document inside another stays."""
     keep_siblings: bool = True
-    """Pages of one template stay that differ in numbers, signs or operators, but dates and page
-    numbers, or in a word that one uses more than three times as often. False: duplicates."""
+    """Pages of one template stay: those that differ in numbers, signs or operators (error codes,
+    prices, versions) or in a word that one uses more than three times as often. False: they are
+    duplicates. Dates and page numbers never count."""
     preferred_sources: tuple[str, ...] = ()
     """Globs of sources that survive before others, most preferred first."""
     max_cluster_share: Share = 0.01
@@ -136,7 +141,8 @@ class SemanticSettings(Section):
     """Documents that say the same in other words; needs the extra ``semantic``."""
 
     enabled: bool = False
-    """Off by default: a wrong find loses a document; small words ("not", "before") are not seen."""
+    """Off by default: a wrong find loses a document, and what only small words tell apart
+    ("not", "before") is not seen in a text that is worded anew."""
     threshold: Share = 0.9
     """Cosine of the embeddings (semhash's default). Passages that say the same have 0.91 to 0.97,
     about neighbouring things at most 0.65 (``python -m tests.pipeline.dedup.passages``)."""

@@ -46,8 +46,8 @@ class EvaluateSettings(Section):
     max_test_rows: Annotated[int, Field(ge=0)] = 0
     """A seeded sample of a large test set; 0 takes all rows."""
     seeds: Annotated[int, Field(ge=1, le=10)] = 1
-    """Trainings of the recipe, each from another seed: of one, no gain is claimed of the recipe.
-    Each further one costs a training; only its losses are taken."""
+    """Trainings of the recipe, each from another seed: of one, a gain is measured of the adapter
+    and not claimed of the recipe. Each further one costs a training; only its losses are taken."""
     metrics: tuple[Annotated[str, Field(pattern=r"^[\w.]+:\w+$")], ...] = ()
     """Metrics of your own, as ``my_metrics:score``: a function of answer, reference, question and
     passage in a module of the working directory; shown beside the others, higher is better."""
@@ -92,12 +92,14 @@ class GateSettings(Section):
     min_grounded: Share | None = None
     """Share of answers that stand in the documents. Empty: the lower end for retrieval alone."""
     min_grounded_training: Share = 0.95
-    """Share of the training answers made of chunks that stand in them; not of what people wrote."""
+    """Share of the training answers made of chunks that stand in them: all did when they were
+    screened. What people wrote or edited does not count."""
     beat_retrieval: bool = True
     """Refuse when the base model with retrieved passages is right as often: for facts retrieval
     often wins (Ovadia et al. 2024), and it needs no training."""
     refuse_worse_slices: bool = True
-    """Refuse a slice worse than base model or champion by its whole interval, after Holm."""
+    """Refuse when a slice of the test set is worse than with the base model, or the champion, by
+    its whole interval after Holm's correction."""
     max_forgetting: Annotated[float, Field(ge=0)] = 0.20
     """Rise of loss on general text, nats a token: < 0.05 good, 0.05-0.12 usual, > 0.20 reject."""
     max_forgetting_over_champion: Annotated[float, Field(ge=0)] = 0.05
@@ -109,7 +111,8 @@ class GateSettings(Section):
     max_over_refusal_rise: Share = 0.05
     """The same for harmless requests that are refused."""
     max_chance: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """A drop counts when chance alone gives it more rarely (McNemar): five lost, none gained."""
+    """A drop counts when chance alone would give it more rarely than this (one-sided exact McNemar
+    test): of a few dozen requests, five lost and none gained."""
     min_stop_rate: Share = 0.9
     """Share of answers that end by themselves."""
     min_test_rows: Annotated[int, Field(ge=1)] = 10

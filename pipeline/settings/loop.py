@@ -17,7 +17,8 @@ class StoreSettings(Section):
     min_free_megabytes: Annotated[int, Field(ge=0)] = 500
     """Free disk space below which nothing is started: a model and its checkpoints need room."""
     rebuild: tuple[str, ...] = ()
-    """Dear stages (``train``, ``evaluate``) to make again where their code changed."""
+    """Stages that ask a teacher, train or run a model (``train``, ``evaluate``) and are made again
+    where their code changed; all others always are."""
 
 
 class LabelStudioSettings(Section):
@@ -78,7 +79,8 @@ class MonitorSettings(Section):
     max_window: Annotated[int, Field(ge=8)] = 2000
     """Rows taken of each side at most, so that the power does not grow with the archive."""
     alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01
-    """False-alarm rate of each primary test in one window: words and shape of each kind, loss."""
+    """False-alarm rate of each primary test in one window: the words and the shape of each kind
+    of text, and the loss on freshly accepted responses."""
     q: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     """False discovery rate of the warnings (Benjamini-Hochberg)."""
     permutations: Annotated[int, Field(ge=99)] = 999
@@ -86,7 +88,8 @@ class MonitorSettings(Section):
     calibration_draws: Annotated[int, Field(ge=50)] = 200
     """Splits of the reference against itself that give the effect thresholds."""
     min_auc: Annotated[float, Field(gt=0.5, lt=1)] = 0.62
-    """Area under the curve that drift needs at least: of many rows any change is significant."""
+    """Two-sample test: drift needs an area under the curve above this and above the calibrated
+    threshold, since with many rows an irrelevant change is significant."""
     leave_auc: Annotated[float, Field(gt=0.5, lt=1)] = 0.56
     """Drift counts as over once the area is below this (hysteresis)."""
     windows: Annotated[int, Field(ge=1)] = 3
@@ -96,11 +99,13 @@ class MonitorSettings(Section):
     loss_margin: Annotated[float, Field(ge=0)] = 0.05
     """Nats a token by which the champion must do worse on new text than on the reference."""
     performance_margin: Annotated[float, Field(ge=0)] = 0.1
-    """The same on freshly accepted pairs against the test set, by the lower bound."""
+    """Nats a token by which the champion must do worse on freshly accepted pairs than on the
+    test set; the lower bound of the difference counts."""
     max_quarantined: Share = 0.3
     """Share of newly read rows that quarantine may take; more means that ingest is broken."""
     review_pairs: Annotated[int, Field(ge=0)] = 40
-    """Pairs of drifted documents, with nothing new to learn from, or exchanges, that people get."""
+    """Pairs of drifted documents queued for people when there is nothing new to learn from; and
+    logged exchanges that wait for people at a time."""
     low_rating: float = 0
     """Rating up to which an exchange goes to people: a thumb down is -1, false is 0."""
     seed: int = 29

@@ -125,7 +125,8 @@ class ReviewSettings(Section):
     """Share of the queue whose verdict is known: rows of ``paths.gold``, and pairs on which two
     people agreed. The answers are about the reviewer; nothing is trained on them."""
     min_gold_accuracy: Share = 0.0
-    """Decisions of who is right on fewer gold items (of five or more) are held back; 0: never."""
+    """Decisions of a reviewer who is right on fewer gold items (of five or more) are held back and
+    the pairs asked again; 0: never."""
     adjudicator: str = ""
     """The reviewer whose word settles a disagreement; empty: a third person makes the majority."""
     seed: int = 7
@@ -152,12 +153,14 @@ class TaskSettings(Section):
     system_prompt: str = ""
     """First message of each conversation, in training, evaluation, chat and export, if any."""
     passages: Share = 0.6
-    """Share of the training questions behind the passages which retrieval finds (RAFT, Zhang et al.
-    2024); others are learnt by heart. 0: for a model that is served without its documents."""
+    """Share of the training questions that stand behind the passages which retrieval finds, as they
+    will where documents are looked up (RAFT, Zhang et al. 2024); the others are learnt by heart.
+    0: for a model that is served without its documents."""
     turns: Literal["all", "last"] = "all"
     """Answers of a conversation that are trained on: each one, or the last alone."""
     refusal: str = "I do not know: my documents say nothing about that."
-    """What it answers where the documents have no answer, in the language of the documents."""
+    """What it answers where the documents have no answer (kind ``not_in_documents``). In documents
+    of another language the teacher says it in that language."""
     extraction: str = ""
     """Instruction of the kind ``extraction``, as in "Write the order as JSON"; its answers follow
     the JSON Schema in ``paths.schema_file``. Empty: no such pairs."""

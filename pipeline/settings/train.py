@@ -72,12 +72,14 @@ class TrainSettings(Section):
     """Noise on the embeddings in training; 0: none, 5 is usual (NEFTune, Jain et al. 2023). It
     made answers longer and better liked, not more right: judge with length control."""
     replay_share: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """Share of train rows that the base model wrote, against forgetting; 0: none, 0.1: a start."""
+    """Share of the train rows that the base model wrote itself to general prompts, against
+    forgetting; 0: none, 0.1 is a start."""
     dequantize: Literal["auto", "once", "each_time"] = "auto"
     """Of a 4-bit base: unpack the weights once, for 2 bytes a parameter, or in each pass, with the
     same result. auto: once on a CPU, where each unpacking costs more than the memory is worth."""
     distill_model: Path | None = None
-    """Folder of a larger model with the same tokenizer, to learn its distribution; empty: none."""
+    """Folder of a larger model with the same tokenizer, whose distribution is learned as well;
+    empty: none. A teacher's answers as data need no such thing."""
     distill_weight: Share = 0.5
     """Weight w of the distribution against the words: w T^2 KL beside (1 - w) cross entropy."""
     distill_temperature: Annotated[float, Field(gt=0)] = 1.0
