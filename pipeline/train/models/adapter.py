@@ -125,20 +125,31 @@ def load_adapter(
 def on_plain_base(model: Any, adapter: Path) -> Any:
     """Put a PEFT adapter on a loaded base, which is in plain weights where it is to be merged.
 
+    A TrainingError where :func:`put_as_trained` finds other tensors.
+    """
+    from peft import PeftModel
+
+    with quiet_peft():
+        model = PeftModel.from_pretrained(model, adapter, is_trainable=False).eval()
+    put_as_trained(model, adapter)
+    return model
+
+
+def put_as_trained(model: Any, adapter: Path, name: str = "default") -> None:
+    """Give each tensor of an adapter that PEFT has loaded, under a name, its trained values.
+
     PEFT renames the layers of an adapter as transformers renames those of a base on its way from
     the files, and leaves at zero, with no more than a warning, what then has no place (Laguna's
-    shared experts). So each tensor is put where it was trained.
+    shared experts).
 
     Raises:
         TrainingError: the file does not hold the tensors of its configuration on this base.
     """
     import torch
-    from peft import PeftModel, get_peft_model_state_dict
+    from peft import get_peft_model_state_dict
     from safetensors.torch import load_file
 
-    with quiet_peft():
-        model = PeftModel.from_pretrained(model, adapter, is_trainable=False).eval()
-        places = get_peft_model_state_dict(model, save_embedding_layers=False)
+    places = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
     trained = load_file(adapter / WEIGHTS)
     if differing := sorted(places.keys() ^ trained.keys()):
         raise TrainingError(
@@ -146,9 +157,8 @@ def on_plain_base(model: Any, adapter: Path) -> Any:
             "its file or on the base model, not in both; expected the same; train again"
         )
     with torch.no_grad():
-        for name, place in places.items():
-            place.copy_(trained[name])
-    return model
+        for key, place in places.items():
+            place.copy_(trained[key])
 
 
 def check_fit(

@@ -8,7 +8,13 @@ from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings
 from pipeline.train.methods import METHODS
 from pipeline.train.methods.lora import quiet_peft
-from pipeline.train.models.adapter import check_fit, load_adapter, on_plain_base, read_run_card
+from pipeline.train.models.adapter import (
+    check_fit,
+    load_adapter,
+    on_plain_base,
+    put_as_trained,
+    read_run_card,
+)
 from pipeline.train.models.base_model import BaseModel
 
 
@@ -66,6 +72,7 @@ class Swap:
         if self._names:
             with quiet_peft():
                 self.model.load_adapter(adapter, name, is_trainable=False)
+            put_as_trained(self.model, adapter, name)
         else:
             self.model = on_plain_base(self.model, adapter)
             name = self.model.active_adapter

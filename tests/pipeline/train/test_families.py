@@ -4,6 +4,7 @@ Each is a random model of two layers of its real class, with tokenizer and templ
 """
 
 import pytest
+import torch
 
 from flows.models.export import _proven
 from pipeline.core.errors import TrainingError
@@ -21,6 +22,7 @@ from pipeline.train.export.exporters import EXPORTERS, Source
 from pipeline.train.loop.trainer import train
 from pipeline.train.methods import resolved
 from pipeline.train.models.adapter import load_adapter
+from pipeline.train.models.adapter_swap import Swap
 from pipeline.train.models.base_model import load_tokenizer, resolve_model
 from pipeline.train.models.check import check_base, check_method
 from tests.pipeline.evaluate.answering import answer
@@ -150,7 +152,6 @@ GENERAL = GeneralSet(
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory):
     """Base models by family, each made once."""
-    import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     folder, made = tmp_path_factory.mktemp("families"), {}
@@ -213,6 +214,21 @@ def test_a_family_goes_the_whole_way(bases, tmp_path, kind, method):
     served = load_tokenizer(tmp_path / "merged")
     for row in rows[:2].to_dicts():
         assert render(served, row["messages"]) == render(tokenizer, row["messages"])
+
+
+def test_an_adapter_that_joins_another_in_memory_gets_all_its_tensors(bases, tmp_path):
+    base, prompt = bases("laguna"), torch.arange(1, 40)[None]
+    settings = TrainSettings(
+        method="lora", max_steps=2, batch_size=4, learning_rate=0.01, max_tokens=1024
+    )
+    train(make_rows(), base, settings, CPU, tmp_path / "work", tmp_path / "first")
+    settings = settings.model_copy(update={"learning_rate": 0.05})
+    train(make_rows(), base, settings, CPU, tmp_path / "work", tmp_path / "second")
+    alone, _ = load_adapter(base, tmp_path / "second", CPU)
+    swap = Swap(base, CPU, tmp_path / "first")
+    swap.use(tmp_path / "second")
+    with torch.inference_mode():
+        torch.testing.assert_close(swap.model(prompt).logits, alone(prompt).logits)
 
 
 def test_a_model_that_cannot_be_asked_is_refused_before_it_is_trained(tmp_path):
