@@ -4,6 +4,7 @@ import html
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pandera.typing.polars import DataFrame
@@ -20,7 +21,9 @@ LABEL_CONFIG = Path(__file__).parent / "label_config.xml"
 
 
 def to_items(
-    pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks], hints: Mapping[str, str]
+    pairs: DataFrame[ScreenedPairs],
+    chunks: DataFrame[Chunks],
+    hints: Mapping[str, str] = MappingProxyType({}),
 ) -> list[dict[str, str]]:
     """Return what the reviewer sees of each pair; ``hints``: why one is to be mended, by id."""
     by_id = {row["chunk_id"]: row for row in chunks.iter_rows(named=True)}

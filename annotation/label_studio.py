@@ -1,7 +1,7 @@
 """The review queue in Label Studio: pairs become tasks, annotations become decisions."""
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,16 +11,15 @@ from typing import Any
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from annotation.items import to_items
-from annotation.label_studio_api import Project, Server
+from annotation.decisions import Item
+from annotation.label_studio_api import Server
 from annotation.label_studio_connection import Connection
 from annotation.label_studio_ledger import Ledger, Line, State, is_gone
 from annotation.label_studio_project import ReviewProject, mark
 from annotation.queue import Pulled, PushResult, done_and_skipped, join_reviews, locked
 from pipeline.pairs.reviewers import Policy
 from pipeline.settings import LabelStudioSettings
-from schemas.documents import Chunks
-from schemas.pairs import Reviews, ScreenedPairs
+from schemas.pairs import Reviews
 
 
 class LabelStudioQueue:
@@ -44,23 +43,14 @@ class LabelStudioQueue:
         self._ledger = Ledger(folder)
         self._project = ReviewProject(self._server, self._ledger, settings)
 
-    def push(
-        self,
-        pairs: DataFrame[ScreenedPairs],
-        chunks: DataFrame[Chunks],
-        hints: Mapping[str, str] | None = None,
-        *,
-        batch: str | None = None,
-    ) -> PushResult:
-        """Store the pairs that were never pushed as tasks; the next push completes a killed one."""
-        items = to_items(pairs, chunks, hints or {})
+    def push(self, items: Sequence[Item], batch: str | None = None) -> PushResult:
+        """Store the items that were never pushed as tasks; the next push completes a killed one."""
         name = batch or f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
         if not items:
             return PushResult(new=0, already=0)
         with locked(self.folder), closing(self._server):
             state = self._ledger.state() or self._new_state()
             project = self._project.open(state, create=True)
-            assert project is not None
             self._compare(state, project)
             new = self._ledger.missing(state, items)
             size = self._settings.chunk_size
@@ -90,10 +80,10 @@ class LabelStudioQueue:
                 self._ask(state, elsewhere)
         return replace(self.stored(), notes=tuple(notes))
 
-    def _compare(self, state: State, project: Project) -> list[str]:
+    def _compare(self, state: State, project: Any) -> list[str]:
         """Bring the ledger in line with the server where they may differ; return what to say."""
         pushed = self._ledger.pushed()
-        if pushed.pending or pushed.torn or project.tasks != state.tasks:
+        if pushed.pending or pushed.torn or (project.task_number or 0) != state.tasks:
             self._project.compare(state)
         said = f"pushed.jsonl: {pushed.torn} of its lines cannot be read; compared with the server"
         return [said] if pushed.torn else []

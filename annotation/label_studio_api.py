@@ -2,10 +2,10 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 
@@ -14,17 +14,6 @@ from pipeline.core.errors import ReviewError
 from pipeline.core.journal import write_time
 
 PAGE = 500  # tasks in one answer: a second here, annotations included
-HIDDEN = (
-    *("data.passage", "data.pair_id", "data.batch", "data.input", "created_at", "updated_at"),
-    *("updated_by", "annotations_results", "annotations_ids", "total_predictions", "overlap"),
-    *("predictions_score", "predictions_results", "predictions_model_versions", "is_labeled"),
-    *("file_upload", "storage_filename", "avg_lead_time", "draft_exists", "inner_id"),
-)
-VIEW = {
-    "title": "Pairs",
-    "hiddenColumns": {"explore": [f"tasks:{name}" for name in HIDDEN], "labeling": []},
-}
-"""The tab of the project: question, response, who answered; not the passage with its marks."""
 
 
 class Passing(ReviewError):
@@ -33,19 +22,6 @@ class Passing(ReviewError):
 
 class Gone(ReviewError):
     """What was asked for is not on the server."""
-
-
-class Project(NamedTuple):
-    """What we look at of a project."""
-
-    id: int
-    description: str
-    tasks: int
-
-    @classmethod
-    def of(cls, found: Any) -> "Project":
-        """Take it out of an answer of the SDK."""
-        return cls(found.id, found.description or "", found.task_number or 0)
 
 
 class Server:
@@ -64,45 +40,16 @@ class Server:
             self._http.close()
         self._http = self._sdk = None
 
-    def find_project(self, marker: str, known: int = 0) -> Project | None:
-        """Return the project with the marker in its description: that of a known id, or any."""
-        with self._asking() as sdk:
-            projects = [Project.of(listed) for listed in sdk.projects.list(page_size=100)]
-        marked = [project for project in projects if marker in project.description]
-        return min(marked, key=lambda project: project.id != known, default=None)
-
-    def create_project(self, fields: Mapping[str, Any]) -> Project:
-        """Create a project and return it."""
-        with self._asking() as sdk:
-            made = sdk.projects.create(**fields, request_options={"max_retries": 0})
-            sdk.views.create(project=made.id, data=VIEW)
-            return Project.of(made)
-
-    def update_project(self, project: int, fields: Mapping[str, Any]) -> None:
-        """Change a project; the server refuses a form that drops answers already given."""
-        with self._asking() as sdk:
-            sdk.projects.update(project, **fields)
-
-    def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Store tasks, asked once (after an error nobody knows); return their ids, in order."""
-        with self._asking() as sdk:
-            stored = sdk.projects.import_tasks(
-                project,
-                request=list(tasks),
-                return_task_ids=True,
-                request_options={"max_retries": 0},
-            )
-            return list(getattr(stored, "task_ids", None) or [])
-
-    def update_task(self, task: int, fields: Mapping[str, Any]) -> None:
-        """Change a task; one that is gone is no error."""
-        with contextlib.suppress(Gone), self._asking() as sdk:
-            options = {"additional_body_parameters": dict(fields)}  # the SDK knows few by name
-            sdk.tasks.update(str(task), request_options=options)
+    def find_project(self, marker: str, known: int = 0) -> Any:
+        """Return the project with the marker in its description: that of a known id, any, None."""
+        with self.asking() as sdk:
+            projects = list(sdk.projects.list(page_size=100))
+            marked = [project for project in projects if marker in (project.description or "")]
+            return min(marked, key=lambda project: project.id != known, default=None)
 
     def delete_task(self, task: int) -> None:
         """Delete a task and its annotations; one that is gone already is no error."""
-        with contextlib.suppress(Gone), self._asking() as sdk:
+        with contextlib.suppress(Gone), self.asking() as sdk:
             sdk.tasks.delete(str(task))
 
     def tasks(self, project: int, since: datetime | None = None) -> Iterator[dict[str, Any]]:
@@ -116,7 +63,7 @@ class Server:
                 items.append(_filter("updated_at", "greater_or_equal", "Datetime", value))
             filters = {"conjunction": "and", "items": items}
             query = {"filters": filters, "ordering": ["tasks:id"]}
-            with self._asking() as sdk:
+            with self.asking() as sdk:
                 page = sdk.tasks.list(
                     project=project,
                     page=1,
@@ -134,13 +81,9 @@ class Server:
                 return
             last = rows[-1]["id"]
 
-    def emails(self) -> dict[int, str]:
-        """Return the e-mail addresses of the users, by id."""
-        with self._asking() as sdk:
-            return {user.id: user.email for user in sdk.users.list()}
-
     @contextmanager
-    def _asking(self) -> Iterator[Any]:
+    def asking(self) -> Iterator[Any]:
+        """Give the block the SDK's client; what goes wrong is said as a person can act on it."""
         from label_studio_sdk.core.api_error import ApiError
         from label_studio_sdk.core.parse_error import ParsingError
 

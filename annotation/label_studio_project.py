@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -9,16 +10,28 @@ import tenacity
 
 from annotation.decisions import Item
 from annotation.items import LABEL_CONFIG, instructions, to_task
-from annotation.label_studio_api import Passing, Project, Server
+from annotation.label_studio_api import Gone, Passing, Server
 from annotation.label_studio_ledger import Ledger, Line, State, is_gone, same_annotation
 from pipeline.core.cache import digest
 from pipeline.core.errors import ReviewError
 from pipeline.core.journal import read_time, write_time
 from pipeline.settings import LabelStudioSettings
 
+ONCE = {"max_retries": 0}  # after an error nobody knows whether something was stored
 ATTEMPTS = 4  # of one import; with the pauses, about four seconds
 OVERLAP = timedelta(minutes=2)
 """Looked at again by each pull: a transaction may end after one that began later."""
+HIDDEN = (
+    *("data.passage", "data.pair_id", "data.batch", "data.input", "created_at", "updated_at"),
+    *("updated_by", "annotations_results", "annotations_ids", "total_predictions", "overlap"),
+    *("predictions_score", "predictions_results", "predictions_model_versions", "is_labeled"),
+    *("file_upload", "storage_filename", "avg_lead_time", "draft_exists", "inner_id"),
+)
+VIEW = {
+    "title": "Pairs",
+    "hiddenColumns": {"explore": [f"tasks:{name}" for name in HIDDEN], "labeling": []},
+}
+"""The tab of the project: question, response, who answered; not the passage with its marks."""
 
 
 class ReviewProject:
@@ -29,8 +42,8 @@ class ReviewProject:
         self._ledger = ledger
         self._settings = settings
 
-    def open(self, state: State, create: bool) -> Project | None:
-        """Return our project, with the form and the settings of today."""
+    def open(self, state: State, create: bool) -> Any:
+        """Return our project, with the form and the settings of today; None before it is made."""
         marker = mark(state)
         project = self._server.find_project(marker, state.project)
         if project is None and state.project:
@@ -57,9 +70,12 @@ class ReviewProject:
         form = digest(fields)
         if project is None and create:
             self._ledger.save(state)  # with the marker, so that a project made now is found again
-            project = self._server.create_project(fields)
+            with self._server.asking() as sdk:
+                project = sdk.projects.create(**fields, request_options=ONCE)
+                sdk.views.create(project=project.id, data=VIEW)
         elif project is not None and state.form != form:
-            self._server.update_project(project.id, fields)
+            with self._server.asking() as sdk:  # it refuses a form that drops answers given before
+                sdk.projects.update(project.id, **fields)
         if project is not None and (state.project, state.form) != (project.id, form):
             state.project, state.form = project.id, form
             self._ledger.save(state)
@@ -85,15 +101,19 @@ class ReviewProject:
         pair_ids = [str(item["pair_id"]) for item in items]
         self._ledger.note(state, [{"importing": pair_ids}])
         tasks = [to_task(item, batch) for item in items]
-        task_ids = self._server.import_tasks(state.project, tasks)
+        with self._server.asking() as sdk:
+            stored = sdk.projects.import_tasks(
+                state.project, request=tasks, return_task_ids=True, request_options=ONCE
+            )
+            task_ids = list(getattr(stored, "task_ids", None) or [])
         if len(task_ids) != len(tasks):
             raise Passing(
                 f"label studio at {self._server.url}: an import returned {len(task_ids)} ids for "
                 f"{len(tasks)} tasks; expected one each; the next push compares"
             )
         about = {"batch": batch, "project": state.project}
-        stored = zip(pair_ids, task_ids, strict=True)
-        lines = [{"pair_id": pair_id, "task_id": task_id} | about for pair_id, task_id in stored]
+        made = zip(pair_ids, task_ids, strict=True)
+        lines = [{"pair_id": pair_id, "task_id": task_id} | about for pair_id, task_id in made]
         self._ledger.note(state, lines, "pushed_at")
         state.tasks += len(tasks)
         self._ledger.save(state)
@@ -157,7 +177,10 @@ class ReviewProject:
             before = line.get("overlap", self._settings.reviewers)
             if people == before or (not count and people > before):
                 continue
-            self._server.update_task(line["task_id"], {"overlap": people, "is_labeled": not count})
+            asked = {"overlap": people, "is_labeled": not count}
+            with suppress(Gone), self._server.asking() as sdk:
+                options = {"additional_body_parameters": asked}  # the SDK knows few by name
+                sdk.tasks.update(str(line["task_id"]), request_options=options)
             self._ledger.note(state, [{"pair_id": pair_id, "overlap": people}])
 
     def fetch(self, state: State) -> int:
@@ -184,7 +207,9 @@ class ReviewProject:
             for number, row in there.items():
                 if number in before and same_annotation(before[number]["annotation"], row):
                     continue
-                emails = emails or self._server.emails()
+                if not emails:
+                    with self._server.asking() as sdk:
+                        emails = {user.id: user.email for user in sdk.users.list()}
                 known = before.get(number, {}).get("reviewer", "")
                 reviewer = emails.get(row.get("completed_by"), known)
                 lines.append(head | shown | {"reviewer": reviewer, "annotation": row})

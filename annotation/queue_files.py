@@ -6,10 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pandera.typing.polars import DataFrame
-
 from annotation.decisions import BOUNCES, DECISION_FIELDS, ITEM_FIELDS, Decision, Item, filled_in
-from annotation.items import readme, to_items
+from annotation.items import readme
 from annotation.queue import Pulled, PushResult, QueueStatus, done_and_skipped, locked, standing
 from annotation.spreadsheet import Sheet, read_sheet, write_sheet
 from pipeline.core.cache import write_atomically
@@ -17,8 +15,6 @@ from pipeline.core.errors import ReviewError
 from pipeline.core.journal import append, pair_id_in, parse, read_lines, read_time, write_time
 from pipeline.core.outcome import Drop
 from pipeline.pairs.reviewers import Policy
-from schemas.documents import Chunks
-from schemas.pairs import ScreenedPairs
 
 Row = dict[str, Any]
 
@@ -44,21 +40,15 @@ class FileQueue:
         self._sheet = folder / "queue.csv"
         self._decisions = folder / "decisions.jsonl"
 
-    def push(
-        self,
-        pairs: DataFrame[ScreenedPairs],
-        chunks: DataFrame[Chunks],
-        hints: Mapping[str, str] | None = None,
-    ) -> PushResult:
-        """Add the pairs that are not in the queue yet; ReviewError: a chunk is not there."""
-        items = to_items(pairs, chunks, hints or {})
+    def push(self, items: Sequence[Item]) -> PushResult:
+        """Add the items whose pairs are not in the queue yet."""
         with locked(self.folder):
             lines = read_lines(self._queue)
             known = {pair_id_in(line) for line in lines}
             new = [item for item in items if item["pair_id"] not in known]
             if new or not self._queue.exists():
                 blank: Row = dict.fromkeys(DECISION_FIELDS, "") | {"flags": []}
-                lines += [json.dumps(item | blank, ensure_ascii=False) for item in new]
+                lines += [json.dumps({**item, **blank}, ensure_ascii=False) for item in new]
                 write_atomically(self._queue, "".join(f"{line}\n" for line in lines).encode())
             self._complete_sheet()
             write_atomically(self.folder / "README.txt", readme().encode())

@@ -11,6 +11,7 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from annotation.decisions import BOUNCES, Decision
+from annotation.items import to_items
 from annotation.queue import (
     Pulled,
     PushResult,
@@ -139,7 +140,7 @@ def push_next(
     hints |= why_chosen(settings.paths.home)
     share = ceil(settings.review.gold * (len(queued) + len(decided)))
     queued = _with_gold(queued, queue.policy, pulled, material, share, settings)
-    return queue.push(table(ScreenedPairs, queued), texts, hints)
+    return queue.push(to_items(table(ScreenedPairs, queued), texts, hints))
 
 
 def _with_gold(
@@ -184,7 +185,7 @@ def decide_together(
     queue = open_queue(settings)
     queue.pull()
     chunks = home.store.read(home.dataset("chunks"), Chunks)
-    queue.push(rows, chunks, dict.fromkeys(ids, CHOSEN))
+    queue.push(to_items(rows, chunks, dict.fromkeys(ids, CHOSEN)))
     if reviewer:
         for pair_id in ids:
             queue.decide(replace(rejection, pair_id=pair_id))

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from annotation.decisions import Decision
+from annotation.items import to_items
 from annotation.terminal import highlighted, review_in_terminal, show
 from tests.annotation.conftest import make_pairs
 
@@ -42,7 +43,7 @@ def test_every_verdict_can_be_given_line_by_line(queue, ids):
 
 def test_an_answer_of_several_lines_is_edited_as_lines_and_lines_alone_are_an_edit(queue, chunks):
     pair = make_pairs(1, start=90).with_columns(response=pl.lit("Steps:\n1. Open it. 2. Wait."))
-    queue.push(pair, chunks)
+    queue.push(to_items(pair, chunks))
     (key,) = pair["pair_id"]
     steps = "Steps:\n\n1. Open it.\n   - slowly\n2. Wait."
     _, shown = sit(queue, "s\n" * 6 + f"e\n\n{steps}\n.\n")

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from annotation.decisions import Decision
+from annotation.items import to_items
 from annotation.label_studio import LabelStudioQueue
 from annotation.queue import PushResult, QueueStatus
 from annotation.queue_files import FileQueue
@@ -25,9 +26,9 @@ from tests.annotation.test_queue import fill_csv, queued_ids, verdicts
 def both(queue, tmp_path, chunks):
     """Six pairs in the files, and then in Label Studio as well: the way of a first day."""
     files = FileQueue(tmp_path)
-    assert files.push(make_pairs(6), chunks) == PushResult(new=6, already=0)
+    assert files.push(to_items(make_pairs(6), chunks)) == PushResult(new=6, already=0)
     both = CombinedQueue(queue, tmp_path)
-    assert both.push(make_pairs(6), chunks) == PushResult(new=6, already=0)
+    assert both.push(to_items(make_pairs(6), chunks)) == PushResult(new=6, already=0)
     return both
 
 
@@ -45,7 +46,7 @@ def test_a_pair_queued_in_both_counts_once(both, ids, ann, project_tasks):
 
 
 def test_new_pairs_go_to_both(both, ids, chunks, project_tasks):
-    assert both.push(make_pairs(8), chunks) == PushResult(new=2, already=6)
+    assert both.push(to_items(make_pairs(8), chunks)) == PushResult(new=2, already=6)
     assert queued_ids(both) == (ids[:8], ids[:8])
     assert sorted(project_tasks(both.server)) == sorted(ids[:8])
     assert both.status().queued == 8
@@ -62,7 +63,7 @@ def test_what_is_decided_in_label_studio_is_offered_nowhere_else(
     session = review_in_terminal(both, "bo", Console(file=out), io.StringIO("a\nq\n"))
     assert "case 0?" not in out.getvalue() and "case 1?" in out.getvalue()
     assert session["left"] == 4
-    both.push(make_pairs(6)[1:], chunks)
+    both.push(to_items(make_pairs(6)[1:], chunks))
     assert queued_ids(both)[1] == ids[2:6]
 
 
@@ -76,7 +77,7 @@ def test_what_is_decided_in_the_files_leaves_label_studio_until_it_is_taken_back
     (batch,) = both.server.batches(both.stored())
     assert (batch["tasks"], batch["decided"], batch["open"]) == (6, 1, 5)
     both.decide(by_ann(ids[0], "skip"))
-    assert both.push(make_pairs(6), chunks) == PushResult(new=1, already=5)
+    assert both.push(to_items(make_pairs(6), chunks)) == PushResult(new=1, already=5)
     assert sorted(project_tasks(both.server)) == sorted(ids[:6])
 
 
@@ -159,7 +160,7 @@ def test_a_pull_killed_while_it_closes_is_completed_by_the_next_one(
     assert sorted(project_tasks(both.server)) == sorted(ids[:6])
     both.pull()
     assert sorted(project_tasks(both.server)) == sorted(ids[2:6])
-    assert both.push(make_pairs(6)[2:], chunks) == PushResult(new=0, already=4)
+    assert both.push(to_items(make_pairs(6)[2:], chunks)) == PushResult(new=0, already=4)
 
 
 def test_a_restarted_label_studio_catches_up_with_what_the_files_took_in(
@@ -173,8 +174,8 @@ def test_a_restarted_label_studio_catches_up_with_what_the_files_took_in(
     meanwhile = CombinedQueue(down, both.folder)
     fill_csv(both, {ids[0]: {"verdict": "accept", "reviewer": "Ann"}})
     assert verdicts(meanwhile.pull()) == {ids[0]: "accept"}
-    assert meanwhile.push(make_pairs(7)[1:], chunks).missed
+    assert meanwhile.push(to_items(make_pairs(7)[1:], chunks)).missed
     pulled = both.pull()
     assert not pulled.missed and verdicts(pulled) == {ids[0]: "accept"}
-    assert both.push(make_pairs(7)[1:], chunks) == PushResult(new=1, already=5)
+    assert both.push(to_items(make_pairs(7)[1:], chunks)) == PushResult(new=1, already=5)
     assert sorted(project_tasks(both.server)) == sorted(ids[1:7])
