@@ -2,20 +2,22 @@
 
 ::
 
-    python -m flows.services.deploy SETTINGS.toml         serve them here, as `tuneloop up` does
-    python -m flows.services.deploy --yaml SETTINGS.toml  print prefect.yaml for workers elsewhere
-    python -m flows.services.deploy --apply SETTINGS.toml make slots, automation, deployments, once
+    python -m flows.services.deploy SETTINGS.toml            serve them here, as `tuneloop up` does
+    python -m flows.services.deploy --workers SETTINGS.toml  make them for workers elsewhere, once
+
+The latter makes slots, automations and deployments of two work pools on the server that
+PREFECT_API_URL names (that of `tuneloop up` asks for PREFECT_API_AUTH_STRING too, the line in
+``<home>/prefect/login``), and says how to start the workers. Such deployments are left to them.
 
 Their names, ``curate/tuneloop`` and so on, leave the home out: a Prefect server has one. What
 somebody paused in Prefect stays paused; what is changed in the settings is applied at the next
-start. A deployment of a work pool (``prefect deploy``) is left to the workers of that pool.
+start.
 """
 
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Literal, NamedTuple, cast
@@ -23,13 +25,12 @@ from uuid import UUID
 
 from prefect import Flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.types.entrypoint import EntrypointType
-from ruamel.yaml import YAML
 
 from flows.engine import environment
 from flows.engine.context import MODEL_SLOTS
@@ -57,6 +58,11 @@ class Entry:
     def cron(self, settings: Settings) -> str:
         """Return the five cron fields; empty for never."""
         return str(getattr(settings.schedule, self.name)) if self.scheduled else ""
+
+    @property
+    def work_pool(self) -> str:
+        """The pool whose workers run it, where there are workers."""
+        return f"{DEPLOYMENT}-{self.pool}"
 
     def flow(self) -> Flow[..., Any]:
         """Import the flow."""
@@ -113,25 +119,34 @@ def deployments(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list
     ]
 
 
-def apply(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[Applied]:
-    """Make deployments, slots and automations what the settings say; twice doubles nothing."""
+def apply(
+    settings: Settings, entries: Sequence[Entry] = REGISTRY, workers: bool = False
+) -> list[Applied]:
+    """Make deployments, slots and automations what the settings say; twice doubles nothing.
+
+    ``workers``: for workers elsewhere, in work pools of theirs, which are made where they are not.
+    """
     ensure_limits(settings)
     applied = []
     with get_client(sync_client=True) as client:
         for entry, deployment in zip(entries, deployments(settings, entries), strict=True):
-            before, name = None, f"{deployment.flow_name}/{deployment.name}"
+            before, pool = None, entry.work_pool if workers else None
             with suppress(ObjectNotFound):
-                before = client.read_deployment_by_name(name)
-            if before is not None and before.work_pool_name:
+                before = client.read_deployment_by_name(f"{entry.name}/{DEPLOYMENT}")
+            if before is not None and before.work_pool_name and not workers:
                 applied.append(Applied(entry.name, before.id, None))
                 continue
             if before is not None:
                 deployment.paused = before.paused
-            key = cast(UUID, deployment.apply())  # typed as if it could be awaited
+            if pool:
+                with suppress(ObjectAlreadyExists):
+                    client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+            # Typed as if it could be awaited.
+            key = cast(UUID, deployment.apply(work_pool_name=pool))
             for schedule in before.schedules if before and not deployment.schedules else ():
                 if schedule.slug == DEPLOYMENT:  # one that a person added is theirs
                     client.delete_deployment_schedule(key, schedule.id)
-            applied.append(Applied(entry.name, key, deployment))
+            applied.append(Applied(entry.name, key, None if workers else deployment))
     apply_automations(settings, {item.name: item.id for item in applied})
     return applied
 
@@ -149,41 +164,6 @@ def ensure_limits(settings: Settings, anew: bool = False) -> None:
             client.upsert_global_concurrency_limit_by_name(name=MODEL_SLOTS, limit=slots)
 
 
-def prefect_yaml(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> str:
-    """Return a prefect.yaml with the same deployments for workers of two process pools."""
-    shared = parameters(settings)  # one object: the file has it once, and refers to it
-    times = {"timezone": settings.schedule.timezone, "slug": DEPLOYMENT}
-    items = [
-        {
-            "name": DEPLOYMENT,
-            "description": entry.about,
-            "entrypoint": entry.entrypoint,
-            "tags": [DEPLOYMENT, entry.pool],
-            "parameters": shared,
-            "schedules": [{"cron": cron} | times for cron in [entry.cron(settings)] if cron],
-            "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"},
-            "work_pool": {"name": f"{DEPLOYMENT}-{entry.pool}"},
-        }
-        for entry in entries
-    ]
-    yaml = YAML()
-    yaml.width = 1000
-    text = StringIO()
-    yaml.dump({"name": DEPLOYMENT, "pull": None, "deployments": items}, text)
-    pools = sorted({f"{DEPLOYMENT}-{entry.pool}" for entry in entries})
-    head = [
-        "# Made by `python -m flows.services.deploy --yaml SETTINGS.toml`: change the settings.",
-        "# With PREFECT_API_URL; for the server of `tuneloop up` with PREFECT_API_AUTH_STRING too,",
-        "# which is the line in <home>/prefect/login. Once:",
-        *(f"#   prefect work-pool create {pool} --type process --overwrite" for pool in pools),
-        "#   prefect deploy --all --prefect-file prefect.yaml",
-        "#   python -m flows.services.deploy --apply SETTINGS.toml   (slots and automation)",
-        "# On each machine, with tuneloop installed and the same paths as below:",
-        *(f"#   prefect worker start --pool {pool}" for pool in pools),
-    ]
-    return "\n".join(head) + "\n" + text.getvalue()
-
-
 def serve_all(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> None:
     """Apply the deployments and run what is due, until the process is asked to end."""
     served = [item.served for item in apply(settings, entries) if item.served is not None]
@@ -193,15 +173,15 @@ def serve_all(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Serve the deployments of a settings file, apply them, or print its prefect.yaml."""
+    """Serve the deployments of a settings file, or make them for workers elsewhere."""
     settings = load_settings(Path(arguments[-1]))
     environment.prepare(settings.paths.home, settings.model.allow_download)
-    if arguments[0] == "--yaml":
-        sys.stdout.write(prefect_yaml(settings))
-    elif arguments[0] == "--apply":
-        apply(settings)
-    else:
-        serve_all(settings)
+    if arguments[0] != "--workers":
+        return serve_all(settings)
+    apply(settings, workers=True)
+    sys.stdout.write("on each machine, with tuneloop installed and the paths of these settings:\n")
+    for pool in sorted({entry.work_pool for entry in REGISTRY}):
+        sys.stdout.write(f"  prefect worker start --pool {pool}\n")
 
 
 if __name__ == "__main__":
