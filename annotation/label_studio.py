@@ -51,7 +51,7 @@ class LabelStudioQueue:
         with locked(self.folder), closing(self._server):
             state = self._ledger.state() or self._new_state()
             project = self._project.open(state, create=True)
-            self._compare(state, project)
+            self._project.compare(state, project.task_number or 0)
             new = self._ledger.missing(state, items)
             size = self._settings.chunk_size
             for start in range(0, len(new), size):
@@ -70,7 +70,7 @@ class LabelStudioQueue:
                     "looked for by its mark, and all of it is fetched again"
                 )
             if state and (project := self._project.open(state, create=False)):
-                notes += self._compare(state, project)
+                notes += self._project.compare(state, project.task_number or 0)
                 if torn := self._project.fetch(state):
                     notes.append(
                         f"annotations.jsonl: {torn} of its lines cannot be read; all of the "
@@ -79,14 +79,6 @@ class LabelStudioQueue:
                     )
                 self._ask(state, elsewhere)
         return replace(self.stored(), notes=tuple(notes))
-
-    def _compare(self, state: State, project: Any) -> list[str]:
-        """Bring the ledger in line with the server where they may differ; return what to say."""
-        pushed = self._ledger.pushed()
-        if pushed.pending or pushed.torn or (project.task_number or 0) != state.tasks:
-            self._project.compare(state)
-        said = f"pushed.jsonl: {pushed.torn} of its lines cannot be read; compared with the server"
-        return [said] if pushed.torn else []
 
     def _ask(self, state: State, elsewhere: DataFrame[Reviews] | None) -> None:
         """Have each task asked of as many people as its pair lacks, and close what lacks none."""
@@ -104,13 +96,12 @@ class LabelStudioQueue:
         """Return the pairs with a task or a decision; asks no server."""
         return frozenset(self._tasks(set(self.stored().reviews["pair_id"])))
 
-    def batches(self, everywhere: Pulled | None = None) -> list[dict[str, Any]]:
-        """Return the pushes, oldest first, by what was pulled so far here, or ``everywhere``.
+    def batches(self, stored: Pulled) -> list[dict[str, Any]]:
+        """Return the pushes, oldest first, by what was pulled so far, here or everywhere.
 
         Each has ``batch``, ``pushed_at`` (UTC, ISO 8601) and its ``tasks``: ``decided``,
         ``skipped`` or ``open``, without those that were deleted before anybody decided.
         """
-        stored = everywhere or self.stored()
         tasks = self._tasks(set(stored.reviews["pair_id"]))
         decided, skipped = done_and_skipped(tasks, stored, self.policy)
         batches: dict[str, dict[str, Any]] = {}

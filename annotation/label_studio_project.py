@@ -92,7 +92,7 @@ class ReviewProject:
         ):
             with attempt:
                 if attempt.retry_state.attempt_number > 1:
-                    self.compare(state)
+                    self.compare(state, state.tasks)
                     left = self._ledger.missing(state, left)
                 if left:
                     self._import(state, left, batch)
@@ -118,8 +118,15 @@ class ReviewProject:
         state.tasks += len(tasks)
         self._ledger.save(state)
 
-    def compare(self, state: State) -> None:
-        """Bring the ledger in line with the server, which may know more or less than it."""
+    def compare(self, state: State, count: int) -> list[str]:
+        """Bring the ledger in line with the server, which may know more or less than it.
+
+        Nothing is asked where the project's count of tasks is ours and no import failed. Return
+        what to say: lines of the ledger that cannot be read.
+        """
+        pushed = self._ledger.pushed()
+        if not (pushed.pending or pushed.torn) and count == state.tasks:
+            return []
         tasks = list(self._server.tasks(state.project))
         by_pair: dict[str, list[Line]] = {}
         for task in tasks:
@@ -131,7 +138,7 @@ class ReviewProject:
             while len(twins) > 1 and not _is_annotated(twins[-1]):
                 self._server.delete_task(twins.pop()["id"])
                 count -= 1
-        ours = self._ledger.pushed().of(state)
+        ours = pushed.of(state)
         found = [
             {"pair_id": pair_id, "task_id": twins[0]["id"]}
             | {"batch": str(twins[0]["data"].get("batch", "")), "project": state.project}
@@ -146,6 +153,8 @@ class ReviewProject:
         self._ledger.note(state, [{}], "compared_at")
         state.tasks = count
         self._ledger.save(state)
+        said = f"pushed.jsonl: {pushed.torn} of its lines cannot be read; compared with the server"
+        return [said] if pushed.torn else []
 
     def close(self, state: State, pair_ids: Collection[str]) -> None:
         """Delete the tasks of pairs that were decided elsewhere, but none with work in it."""

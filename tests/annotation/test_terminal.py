@@ -17,7 +17,9 @@ from tests.annotation.conftest import make_pairs
 
 def sit(queue, keys, reviewer="Ann"):
     out = io.StringIO()
-    session = review_in_terminal(queue, reviewer, Console(file=out, width=100), io.StringIO(keys))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "stdin", io.StringIO(keys))
+        session = review_in_terminal(queue, reviewer, Console(file=out, width=100))
     return session, out.getvalue()
 
 

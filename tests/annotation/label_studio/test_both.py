@@ -53,14 +53,15 @@ def test_new_pairs_go_to_both(both, ids, chunks, project_tasks):
 
 
 def test_what_is_decided_in_label_studio_is_offered_nowhere_else(
-    both, ids, chunks, ann, project_tasks
+    both, ids, chunks, ann, project_tasks, monkeypatch
 ):
     ann.decide(project_tasks(both.server)[ids[0]][0], "accept")
     both.pull()
     assert [item["pair_id"] for item in both.open_items("bo")] == ids[1:6]
     assert queued_ids(both) == (ids[:6], ids[1:6])
     out = io.StringIO()
-    session = review_in_terminal(both, "bo", Console(file=out), io.StringIO("a\nq\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a\nq\n"))
+    session = review_in_terminal(both, "bo", Console(file=out))
     assert "case 0?" not in out.getvalue() and "case 1?" in out.getvalue()
     assert session["left"] == 4
     both.push(to_items(make_pairs(6)[1:], chunks))

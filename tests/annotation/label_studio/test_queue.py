@@ -93,7 +93,7 @@ def test_two_reviewers_decide_and_nothing_is_doubled(queue, chunks, ids, ann, be
     assert sorted(project_tasks(queue)) == sorted(ids[:9])
     assert all(len(found) == 1 for found in project_tasks(queue).values())
     names = ("batch", "tasks", "decided", "skipped", "open")
-    assert [tuple(batch[name] for name in names) for batch in queue.batches()] == [
+    assert [tuple(batch[name] for name in names) for batch in queue.batches(queue.stored())] == [
         ("first", 7, 4, 1, 2),
         ("second", 2, 0, 0, 2),
     ]
