@@ -68,11 +68,6 @@ def evidence_span(text: str, evidence: str) -> tuple[int, int]:
     return match.span() if match else (0, 0)
 
 
-def readme() -> str:
-    """Return the README.txt of the queue folder."""
-    return QUEUE_README.read_text("utf-8") + GUIDELINES.read_text("utf-8")
-
-
 def instructions() -> str:
     """Return the guidelines as HTML, for the page before the first task."""
     from markdown_it import MarkdownIt

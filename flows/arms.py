@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import polars as pl
-
 from flows.curate import Corpus
 from flows.engine.context import Run, say, say_once
 from flows.models.loaded_model import LoadedModel
@@ -189,20 +187,13 @@ def claim_gain(
     after = {first: run.store.read(answers["challenger"], Answers).sort("pair_id")["loss"]}
     for seed in range(first + 1, first + run.settings.evaluate.seeds):
         loaded.release()
-        after[seed] = _losses(run, seed, data, test, loaded)
+        train = run.settings.train.model_copy(update={"seed": seed})
+        seeded = replace(run, settings=run.settings.model_copy(update={"train": train}))
+        stage = TRAIN.named(f"train seed {seed}", "seed_model")
+        model = train_model(seeded, loaded.base, data.examples, stage)
+        stage = SEED_LOSSES.named(f"evaluate seed {seed}")
+        dataset = run(stage, asked=test.frozen, **loaded.given(model))
+        after[seed] = run.store.read(dataset, SeedLosses).sort("pair_id")["loss"]
     changes = {seed: (losses - before["loss"]).to_numpy() for seed, losses in after.items()}
     clusters, lengths = before["cluster_id"].to_list(), before["response_tokens"].to_numpy()
     return power.claim(changes, clusters, lengths, run.settings.evaluate.confidence)
-
-
-def _losses(
-    run: Run, seed: int, data: TrainingData, test: TestSet, loaded: LoadedModel
-) -> pl.Series:
-    """Train from another seed and return the losses on the test set, sorted by pair_id."""
-    settings = run.settings
-    seeded = settings.model_copy(update={"train": settings.train.model_copy(update={"seed": seed})})
-    stage = TRAIN.named(f"train seed {seed}", "seed_model")
-    model = train_model(replace(run, settings=seeded), loaded.base, data.examples, stage)
-    stage = SEED_LOSSES.named(f"evaluate seed {seed}")
-    dataset = run(stage, asked=test.frozen, **loaded.given(model))
-    return run.store.read(dataset, SeedLosses).sort("pair_id")["loss"]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from prefect.automations import Automation
@@ -68,26 +69,30 @@ def apply_automations(settings: Settings, deployments: Mapping[str, UUID]) -> No
     A drift event starts the retrain deployment with its evidence and reason. Without a block those
     that send are taken away.
     """
-    _upsert(_retrain_on_drift(settings, deployments["retrain"]))
+    made = [_retrain_on_drift(settings, deployments["retrain"])]
     kind, _, name = settings.notify.block.partition("/")
-    made: list[Automation] = []
     with get_client(sync_client=True) as client:
         if name:
             try:
                 block = client.read_block_document_by_name(name, kind).id
-                made = _notices(settings, deployments, block)
+                made += _notices(settings, deployments, block)
             except ObjectNotFound:
                 say(
                     f"notify.block: no block {settings.notify.block!r} found; expected one of "
                     "Prefect's page of blocks; make it there, and start `tuneloop up` again"
                 )
-        names = {automation.name for automation in made}
+        there: dict[str, Any] = {}
         for old in client.read_automations():
-            ours = old.name in (TOLD, FAILED) or old.name.startswith(STOPPED)
-            if ours and old.name not in names:
+            ours = old.name in (RETRAIN_ON_DRIFT, TOLD, FAILED) or old.name.startswith(STOPPED)
+            if ours and (old.name in there or old.name not in {item.name for item in made}):
                 client.delete_automation(old.id)
+            there.setdefault(old.name, old)
     for automation in made:
-        _upsert(automation)
+        if known := there.get(automation.name):
+            automation.id, automation.enabled = known.id, known.enabled  # switched off, it stays so
+            automation.update()
+        else:
+            automation.create()
 
 
 def _retrain_on_drift(settings: Settings, deployment: UUID) -> Automation:
@@ -146,17 +151,3 @@ def longest_gap(cron: str, timezone: str) -> timedelta:
     dates = asyncio.run(schedule.get_dates(10, start=datetime.now(UTC)))
     gaps = (later - earlier for earlier, later in pairwise(dates))
     return timedelta(seconds=max(gap.total_seconds() for gap in gaps))
-
-
-def _upsert(automation: Automation) -> None:
-    """Create an automation, or update the one of its name; one that was switched off stays off."""
-    with get_client(sync_client=True) as client:
-        same = client.read_automations_by_name(name=automation.name)
-    if not same:
-        automation.create()
-        return
-    automation.id = same[0].id
-    automation.enabled = same[0].enabled
-    automation.update()
-    for extra in same[1:]:
-        Automation(**extra.model_dump()).delete()

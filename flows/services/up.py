@@ -32,7 +32,7 @@ from flows.engine.home import check_space
 from flows.engine.settings_file import dump_settings
 from flows.services import running
 from flows.services.prefect import CLIENT_SECRET, prefect_service, read_secret, secret_path
-from flows.services.running import Scheduled, Up
+from flows.services.running import Up
 from flows.services.service import Service, Supervisor, check_port
 from pipeline.core.cache import write_atomically
 from pipeline.core.journal import now
@@ -108,7 +108,7 @@ def _start(settings: Settings, supervisor: Supervisor, as_json: bool) -> None:
         supervisor.wait()
     here = replace(here, ready=True)
     running.record(home, here)
-    planned: list[Scheduled] = []
+    planned: list[dict[str, Any]] = []
     api, secret = f"{here.prefect}/api", read_secret(home)
     try:
         running.plan(api, secret)
@@ -159,7 +159,7 @@ def page_service(settings: Settings) -> Service:
     )
 
 
-def _tell(there: Up | None, home: Path, planned: list[Scheduled], as_json: bool) -> None:
+def _tell(there: Up | None, home: Path, planned: Any, as_json: bool) -> None:
     """Say where the servers of a home are, None while they stop, and what runs when."""
     found = facts_of(there) if there else {}
     if as_json:
@@ -189,7 +189,7 @@ def server_lines(servers: Mapping[str, Any], home: Path) -> list[str]:
 
 
 def schedule_lines(schedules: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a table of deployments: each :class:`Scheduled`, as JSON has it."""
+    """Return a table of deployments: of :func:`running.schedules`, as JSON has it."""
     lines = [f"{'':<12}{'next run':<22}last run"]
     for item in schedules:
         last = f"{local(item['last'])}  {item['state']}" if item["last"] else item["state"]

@@ -11,7 +11,7 @@ import httpx
 from annotation.queues import CombinedQueue, open_queue
 from flows.engine.context import say_once
 from flows.services.prefect import read_secret
-from flows.services.running import Scheduled, Up, running_up, schedules
+from flows.services.running import Up, running_up, schedules
 from flows.services.up import local, schedule_lines, server_lines
 from pipeline.core.errors import ReviewError, StoreError
 from pipeline.core.journal import now
@@ -65,7 +65,7 @@ def status(settings: Settings) -> Facts:
     return {name: as_json(fact) for name, fact in facts.items()}
 
 
-def _schedules(there: Up | None, home: Path) -> list[Scheduled] | None:
+def _schedules(there: Up | None, home: Path) -> list[Facts] | None:
     if there is None or not there.ready:
         return None
     try:
