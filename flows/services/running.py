@@ -105,12 +105,10 @@ def schedules(api: str, secret: str) -> list[dict[str, Any]]:
             due, begun = (runs_of([deployment.id], states) for states in (["SCHEDULED"], BEGUN))
             planned = client.read_flow_runs(flow_run_filter=due, sort=soonest, limit=1)
             last = client.read_flow_runs(flow_run_filter=begun, sort=latest, limit=1)
-            row = {"name": flows[deployment.flow_id], "next": None, "last": None, "state": ""}
-            if planned:
-                row["next"] = planned[0].expected_start_time
-            if last:
-                row |= {"last": last[0].start_time, "state": last[0].state_name or ""}
-            found.append(row)
+            state = last[0].state_name or "" if last else ""
+            row: dict[str, Any] = {"name": flows[deployment.flow_id], "state": state}
+            row["next"] = planned[0].expected_start_time if planned else None
+            found.append(row | {"last": last[0].start_time if last else None})
     far = datetime.max.replace(tzinfo=UTC)
     return sorted(found, key=lambda item: (item["next"] or far, item["name"]))
 
