@@ -14,7 +14,12 @@ somebody paused in Prefect stays paused; what is changed in the settings is appl
 start.
 """
 
+import asyncio
+import signal
 import sys
+import threading
+import time
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,26 +28,36 @@ from pkgutil import resolve_name
 from typing import Any, Literal, NamedTuple, cast
 from uuid import UUID
 
+import httpx
 from prefect import Flow
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, FlowRun
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.runner import Runner
+from prefect.states import Cancelled, Crashed
+from prefect.types._datetime import now
 from prefect.types.entrypoint import EntrypointType
 
 from flows.engine import environment
 from flows.engine.context import MODEL_SLOTS
+from flows.engine.home import is_at_work
 from flows.engine.settings_file import load_settings
 from flows.services.automations import apply_automations
-from flows.services.serving import serve
+from flows.services.running import BEAT, runs_of
+from pipeline.core.cache import write_atomically
 from pipeline.settings import Settings
 
 DEPLOYMENT = "tuneloop"  # name of each deployment behind its flow's, and slug of its schedule
 RUNS_AT_ONCE = 4
 """Flow runs of the serving process: a training, and a synthesize that waits for it, must not hold
 up the review sync and the monitor."""
+BEAT_SECONDS = 2.0
+BEGUN = ("PENDING", "RUNNING", "CANCELLING")  # states of a run that a process is at work on
+PAGE = 200  # runs in one answer
+SETTLE_SECONDS = 60.0  # between two looks for runs whose command was killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +181,97 @@ def ensure_limits(settings: Settings, anew: bool = False) -> None:
 
 def serve_all(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> None:
     """Apply the deployments and run what is due, until the process is asked to end."""
-    served = [item.served for item in apply(settings, entries) if item.served is not None]
+    home, applied = settings.paths.home, apply(settings, entries)
+    served = [item.served for item in applied if item.served is not None]
     # Workers elsewhere may be at work; without them nothing is, since this process is the only one.
     ensure_limits(settings, anew=len(served) == len(entries))
-    serve(served, settings.paths.home, RUNS_AT_ONCE)
+    # Schedules must survive the end of this process: Prefect would pause them.
+    runner = Runner(name=DEPLOYMENT, limit=RUNS_AT_ONCE, pause_on_shutdown=False)
+    settle_leftovers([cast(UUID, runner.add_deployment(item)) for item in served])
+    threading.Thread(target=_beat, args=(runner, home / "services" / BEAT), daemon=True).start()
+    threading.Thread(target=_settle_commands, args=(home,), daemon=True).start()
+    asyncio.run(_run(runner))
+
+
+async def _run(runner: Runner) -> None:
+    """Run until SIGTERM or SIGINT; flow runs that are not done then are cancelled on the server.
+
+    Prefect's own handler of SIGTERM leaves the loop before it has said so to the server.
+    """
+    running = asyncio.create_task(runner.start())
+    while not runner.started and not running.done():
+        await asyncio.sleep(0.05)
+    stopping: list[asyncio.Task[None]] = []
+
+    def stop() -> None:
+        if not stopping:
+            stopping.append(asyncio.create_task(runner.astop()))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    await running
+
+
+def settle_leftovers(deployments: Sequence[UUID]) -> None:
+    """End what an earlier process left on the server.
+
+    Runs that it was killed in are marked crashed, which gives their slots back. Of the scheduled
+    runs that nobody started in time, the latest of each deployment stays: each flow takes its
+    window from what it did last. Runs that an event or a person asked for all stay.
+    """
+    with get_client(sync_client=True) as client:
+        for run in _runs(client, deployments, BEGUN):
+            stopped = "tuneloop up was stopped in the middle of this run."
+            client.set_flow_run_state(run.id, Crashed(message=stopped), force=True)
+        late = defaultdict(list)
+        for run in _runs(client, deployments, ["SCHEDULED"]):
+            due = run.expected_start_time
+            if run.auto_scheduled and due is not None and due < now("UTC"):
+                late[run.deployment_id].append((due, run.id))
+        for missed in late.values():
+            for _, key in sorted(missed)[:-1]:
+                why = "tuneloop up was not running then."
+                client.set_flow_run_state(key, Cancelled(name="Skipped", message=why), force=True)
+
+
+def _settle_commands(home: Path) -> None:
+    """Mark the runs crashed whose command was killed: nobody else would say so."""
+    while True:
+        # The server may be starting again.
+        with suppress(httpx.HTTPError), get_client(sync_client=True) as client:
+            for run in _runs(client, None, BEGUN):
+                if not any(is_at_work(home, tag) is False for tag in run.tags):
+                    continue
+                # It may have ended well since it was read: its lock went after that.
+                state = client.read_flow_run(run.id).state
+                if state is not None and not state.is_final():
+                    killed = "The command of this run was killed."
+                    client.set_flow_run_state(run.id, Crashed(message=killed), force=True)
+        time.sleep(SETTLE_SECONDS)
+
+
+def _runs(
+    client: SyncPrefectClient, deployments: Sequence[UUID] | None, states: Sequence[str]
+) -> list[FlowRun]:
+    """Return the runs in some states of some deployments; with None, those that have none."""
+    found: list[FlowRun] = []
+    while True:
+        page = client.read_flow_runs(
+            flow_run_filter=runs_of(deployments, states), limit=PAGE, offset=len(found)
+        )
+        found += page
+        if len(page) < PAGE:
+            return found
+
+
+def _beat(runner: Runner, path: Path) -> None:
+    """Write down each new poll of the server: a loop that hangs or fails does not beat."""
+    last = None
+    while True:
+        if runner.last_polled is not None and runner.last_polled != last:
+            last = runner.last_polled
+            write_atomically(path, last.isoformat().encode())
+        time.sleep(BEAT_SECONDS)
 
 
 def main(arguments: list[str]) -> None:
