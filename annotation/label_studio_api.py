@@ -84,12 +84,23 @@ class Server:
     @contextmanager
     def asking(self) -> Iterator[Any]:
         """Give the block the SDK's client; what goes wrong is said as a person can act on it."""
+        from label_studio_sdk import LabelStudio
         from label_studio_sdk.core.api_error import ApiError
         from label_studio_sdk.core.parse_error import ParsingError
 
         try:
             if self._sdk is None:
-                self._sdk = self._connected()
+                self._http = self._connection.client(self._timeout)
+                sdk: Any = LabelStudio(  # type: ignore[no-untyped-call]
+                    base_url=self.url,
+                    api_key=self._connection.key,
+                    httpx_client=self._http,
+                    timeout=self._timeout,
+                    max_retries=1,
+                )
+                if not getattr(sdk.users.whoami(), "email", None):
+                    raise self._no_label_studio("an answer without a user")
+                self._sdk = sdk
             yield self._sdk
         except httpx.TimeoutException as error:
             raise Passing(
@@ -113,23 +124,13 @@ class Server:
         except (ValueError, TypeError, AttributeError, ParsingError) as error:
             raise self._no_label_studio(f"an answer that cannot be read ({error})") from error
 
-    def _connected(self) -> Any:
-        from label_studio_sdk import LabelStudio
-
-        self._http = self._connection.client(self._timeout)
-        sdk: Any = LabelStudio(  # type: ignore[no-untyped-call]
-            base_url=self.url,
-            api_key=self._connection.key,
-            httpx_client=self._http,
-            timeout=self._timeout,
-            max_retries=1,
-        )
-        if not getattr(sdk.users.whoami(), "email", None):
-            raise self._no_label_studio("an answer without a user")
-        return sdk
-
     def _refusal(self, status: int, body: Any) -> ReviewError:
-        at, said = f"label studio at {self.url}", f"HTTP {status}: {self._said(body)}"
+        words = body
+        if isinstance(body, dict):
+            words = body.get("validation_errors") or body.get("detail") or body
+        if not isinstance(words, str):
+            words = json.dumps(words, ensure_ascii=False, default=str)
+        at, said = f"label studio at {self.url}", f"HTTP {status}: {self._safe(words)}"
         if status in (401, 403):
             return ReviewError(
                 f"{at}: the key was refused ({said}); expected the legacy or personal access token "
@@ -153,12 +154,6 @@ class Server:
             f"label studio at {self.url}: {self._safe(found)}; expected Label Studio's own answer; "
             "correct label_studio.url: something else seems to be there"
         )
-
-    def _said(self, body: Any) -> str:
-        if isinstance(body, dict):
-            body = body.get("validation_errors") or body.get("detail") or body
-        text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, default=str)
-        return self._safe(text)
 
     def _safe(self, text: str) -> str:
         return " ".join(text.replace(self._connection.key, "(key)").split())[:300]

@@ -11,7 +11,7 @@ import tenacity
 from annotation.decisions import Item
 from annotation.items import LABEL_CONFIG, instructions, to_task
 from annotation.label_studio_api import Gone, Passing, Server
-from annotation.label_studio_ledger import Ledger, Line, State, is_gone, same_annotation
+from annotation.label_studio_ledger import Ledger, Line, State, is_gone
 from pipeline.core.cache import digest
 from pipeline.core.errors import ReviewError
 from pipeline.core.journal import read_time, write_time
@@ -214,13 +214,14 @@ class ReviewProject:
             names = ("pair_id", "instruction", "response")
             shown = {name: str(task["data"].get(name, "")) for name in names}
             for number, row in there.items():
-                if number in before and same_annotation(before[number]["annotation"], row):
+                known = before.get(number, {})
+                # The server adds the age of an annotation.
+                if {**known.get("annotation", {}), "created_ago": ""} == {**row, "created_ago": ""}:
                     continue
                 if not emails:
                     with self._server.asking() as sdk:
                         emails = {user.id: user.email for user in sdk.users.list()}
-                known = before.get(number, {}).get("reviewer", "")
-                reviewer = emails.get(row.get("completed_by"), known)
+                reviewer = emails.get(row.get("completed_by"), known.get("reviewer", ""))
                 lines.append(head | shown | {"reviewer": reviewer, "annotation": row})
             lines += [head | {"deleted": number} for number in before.keys() - there.keys()]
         self._ledger.note_annotations(lines)

@@ -7,7 +7,7 @@
     targeted.jsonl     pairs that people should see for what they are
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,13 +88,6 @@ def done_and_skipped(
     lacking = policy.missing(pulled.reviews, queued)
     done = {pair_id for pair_id, count in lacking.items() if not count}
     return done, lacking.keys() & set(pulled.reviews["pair_id"]) - done - pulled.decided
-
-
-def standing(queued: Collection[str], pulled: Pulled, policy: Policy) -> QueueStatus:
-    """Count queued pairs by what was decided on them."""
-    done, skipped = map(len, done_and_skipped(queued, pulled, policy))
-    left = len(queued) - skipped - done
-    return QueueStatus(len(queued), left, skipped, done, pulled.bounced.height)
 
 
 @contextmanager

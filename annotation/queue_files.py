@@ -8,7 +8,7 @@ from typing import Any
 
 from annotation.decisions import BOUNCES, DECISION_FIELDS, ITEM_FIELDS, Decision, Item, filled_in
 from annotation.items import GUIDELINES, QUEUE_README
-from annotation.queue import Pulled, PushResult, QueueStatus, done_and_skipped, locked, standing
+from annotation.queue import Pulled, PushResult, QueueStatus, done_and_skipped, locked
 from annotation.spreadsheet import Sheet, read_sheet, write_sheet
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import ReviewError
@@ -78,7 +78,10 @@ class FileQueue:
 
     def status(self) -> QueueStatus:
         """Count the pairs, what was filled in and not pulled yet included; writes nothing."""
-        return standing(self.queued(), self.stored(), self.policy)
+        queued, pulled = self.queued(), self.stored()
+        done, skipped = map(len, done_and_skipped(queued, pulled, self.policy))
+        left = len(queued) - skipped - done
+        return QueueStatus(len(queued), left, skipped, done, pulled.bounced.height)
 
     def items(self) -> dict[str, Item]:
         """Return the queued pairs by id, in the order of the queue."""

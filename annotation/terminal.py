@@ -53,19 +53,13 @@ def show(item: Item, console: Console) -> None:
     """Write a pair: the source with its evidence highlighted, question, input, response."""
     clean = {name: _clean(text) for name, text in item.items()}
     if clean["chunk_text"]:
-        source = highlighted(clean["chunk_text"], clean["evidence"])
+        source, evidence = Text(clean["chunk_text"]), clean["evidence"]
+        source.stylize("bold black on yellow", *evidence_span(source.plain, evidence))
         title = Text(clean["document"] or "source", style="dim")
         console.print(Panel(source, title=title, title_align="left", border_style="dim"))
     for name in ("hint", "instruction", "input", "response"):
         if clean[name]:
             console.print(Text(name, style="bold cyan"), Text(clean[name]), sep="\n", end="\n\n")
-
-
-def highlighted(text: str, evidence: str) -> Text:
-    """Return the text with the evidence marked."""
-    shown = Text(text)
-    shown.stylize("bold black on yellow", *evidence_span(text, evidence))
-    return shown
 
 
 def _key(question: str, console: Console) -> str:

@@ -105,11 +105,6 @@ class Applied(NamedTuple):
     served: RunnerDeployment | None  # None for one that the workers of a pool run
 
 
-def parameters(settings: Settings) -> dict[str, Any]:
-    """Return the parameters of every deployment: what differs from the defaults, JSON-able."""
-    return {"settings": settings.model_dump(mode="json", exclude_defaults=True)}
-
-
 def deployments(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list[RunnerDeployment]:
     """Return the deployments to serve: one run at a time each, a colliding one is dropped."""
 
@@ -124,7 +119,7 @@ def deployments(settings: Settings, entries: Sequence[Entry] = REGISTRY) -> list
             entry.flow(),
             name=DEPLOYMENT,
             schedules=[schedule(cron) for cron in [entry.cron(settings)] if cron] or None,
-            parameters=parameters(settings),
+            parameters={"settings": settings.model_dump(mode="json", exclude_defaults=True)},
             concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=cancel_new),
             description=entry.about,
             tags=[DEPLOYMENT, entry.pool],

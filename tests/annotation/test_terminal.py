@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from annotation.decisions import Decision
-from annotation.items import to_items
-from annotation.terminal import highlighted, review_in_terminal, show
+from annotation.items import evidence_span, to_items
+from annotation.terminal import review_in_terminal, show
 from tests.annotation.conftest import make_pairs
 
 
@@ -83,11 +83,14 @@ def test_decided_and_skipped_pairs_are_not_shown_again(queue, ids):
 
 
 def test_the_evidence_is_highlighted_across_line_breaks():
-    text = highlighted("Note. The pump holds\n6 bar (max). End.", "The pump holds 6 bar (max).")
-    assert [text.plain[span.start : span.end] for span in text.spans] == [
-        "The pump holds\n6 bar (max)."
-    ]
-    assert highlighted("abc", "").spans == [] and highlighted("abc", "xyz").spans == []
+    item = dict.fromkeys(("hint", "document", "instruction", "input", "response"), "")
+    item |= {"chunk_text": "Note. The pump holds\n6 bar (max). End."}
+    item |= {"evidence": "The pump holds 6 bar (max)."}
+    out = io.StringIO()
+    show(item, Console(file=out, width=80, force_terminal=True, color_system="standard"))
+    assert "\x1b[1;30;43mThe pump holds\x1b[0m" in out.getvalue()
+    assert "\x1b[1;30;43m6 bar (max).\x1b[0m End." in out.getvalue()
+    assert evidence_span("abc", "") == evidence_span("abc", "xyz") == (0, 0)
 
 
 def test_text_of_a_document_can_neither_style_nor_steer_the_terminal():

@@ -18,7 +18,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from flows.engine.context import MODEL_SLOTS
 from flows.engine.settings_file import dump_settings, load_settings
 from flows.services.automations import RETRAIN_ON_DRIFT, drift_resource, emit_drift
-from flows.services.deploy import REGISTRY, apply, parameters
+from flows.services.deploy import REGISTRY, apply
 from pipeline.settings import Settings
 from tests.flows.standin import ENTRIES
 
@@ -294,7 +294,8 @@ def test_deployments_for_workers_are_left_to_them(client, settings, tmp_path):
     for entry in REGISTRY:
         deployment = there[entry.entrypoint]
         assert deployment.work_pool_name == f"tuneloop-{entry.pool}"
-        assert deployment.parameters == parameters(settings)
+        changed = settings.model_dump(mode="json", exclude_defaults=True)
+        assert deployment.parameters == {"settings": changed}
         assert [plan.schedule.cron for plan in deployment.schedules] == [
             cron for cron in [entry.cron(settings)] if cron
         ]
