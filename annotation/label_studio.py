@@ -77,16 +77,14 @@ class LabelStudioQueue:
                         "project was fetched again; only a decision whose task is deleted by now "
                         "does not come back"
                     )
-                self._ask(state, elsewhere)
+                # Each task is asked of as many people as its pair lacks; what lacks none is closed.
+                here = self.stored().reviews
+                lacking = self.policy.missing(join_reviews(here, elsewhere), self.queued())
+                settled = {pair_id for pair_id, count in lacking.items() if not count}
+                self._project.close(state, settled)
+                votes = here.filter(pl.col("verdict") != "skip").group_by("pair_id").len()
+                self._project.ask(state, lacking, dict(votes.iter_rows()))
         return replace(self.stored(), notes=tuple(notes))
-
-    def _ask(self, state: State, elsewhere: DataFrame[Reviews] | None) -> None:
-        """Have each task asked of as many people as its pair lacks, and close what lacks none."""
-        here = self.stored().reviews
-        lacking = self.policy.missing(join_reviews(here, elsewhere), self.queued())
-        self._project.close(state, {pair_id for pair_id, count in lacking.items() if not count})
-        votes = here.filter(pl.col("verdict") != "skip").group_by("pair_id").len()
-        self._project.ask(state, lacking, dict(votes.iter_rows()))
 
     def stored(self) -> Pulled:
         """Return the decisions pulled so far; asks no server."""

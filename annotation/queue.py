@@ -60,17 +60,6 @@ class Pulled:
         return frozenset(self.reviews.filter(pl.col("verdict") != "skip")["pair_id"])
 
 
-@dataclass(frozen=True, slots=True)
-class QueueStatus:
-    """Pairs in the queue by where they stand: ``queued = open + skipped + done``."""
-
-    queued: int
-    open: int  # with fewer decisions than it should have
-    skipped: int  # with abstentions only
-    done: int  # accepted, edited or rejected by as many people as should, who do not disagree
-    bounced: int  # decisions that a person must mend before they count
-
-
 def join_reviews(
     here: DataFrame[Reviews], elsewhere: DataFrame[Reviews] | None
 ) -> DataFrame[Reviews]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from annotation.decisions import BOUNCES, DECISION_FIELDS, ITEM_FIELDS, Decision, Item, filled_in
 from annotation.items import GUIDELINES, QUEUE_README
-from annotation.queue import Pulled, PushResult, QueueStatus, done_and_skipped, locked
+from annotation.queue import Pulled, PushResult, done_and_skipped, locked
 from annotation.spreadsheet import Sheet, read_sheet, write_sheet
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import ReviewError
@@ -76,12 +76,17 @@ class FileQueue:
         """Return the ids of the pairs."""
         return self.items().keys()
 
-    def status(self) -> QueueStatus:
-        """Count the pairs, what was filled in and not pulled yet included; writes nothing."""
+    def status(self) -> dict[str, int]:
+        """Count the pairs, what was filled in and not pulled yet included; writes nothing.
+
+        ``queued``: ``open`` (with fewer decisions than they should have), ``skipped`` (with
+        abstentions only) and ``done`` (decided by as many people as should, who do not disagree)
+        together; ``bounced``: decisions that a person must mend before they count.
+        """
         queued, pulled = self.queued(), self.stored()
         done, skipped = map(len, done_and_skipped(queued, pulled, self.policy))
-        left = len(queued) - skipped - done
-        return QueueStatus(len(queued), left, skipped, done, pulled.bounced.height)
+        counts = {"queued": len(queued), "open": len(queued) - skipped - done}
+        return counts | {"skipped": skipped, "done": done, "bounced": pulled.bounced.height}
 
     def items(self) -> dict[str, Item]:
         """Return the queued pairs by id, in the order of the queue."""

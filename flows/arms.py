@@ -116,23 +116,19 @@ def answer_prompted(run: Run, loaded: LoadedModel, test: TestSet) -> dict[str, D
     asked = [arm for arm in PROMPTED if arm in settings.arms]
     arms = ["base", *(arm for arm in asked if arm != "few_shot" or settings.few_shot)]
     answers = {arm: answer_arm(run, arm, loaded, test) for arm in arms}
-    if run.settings.larger.model and test.frozen.rows:
-        answers["larger"] = _answer_larger(run, loaded, test, answers["base"])
-    return answers
-
-
-def _answer_larger(run: Run, loaded: LoadedModel, test: TestSet, base: Dataset) -> Dataset:
     larger = run.settings.larger
-    fields = larger.model_dump(include={"kind", "model", "base_url"})
-    teacher = TeacherSettings.model_validate(fields | {"strength": "strong"})
-    if larger.kind == "local":
-        loaded.release()
-    settings = run.settings.model_copy(update={"teacher": teacher})
-    model = TEACHERS[larger.kind].make(settings, loaded.base, say)
-    asked = CachingTeacher(model, run.cache("replies"))
-    passages = test.passages if "retrieval" in run.settings.evaluate.arms else None
-    given = _given(run, test, {}, passages)
-    return run(LARGER, base=base, teacher=Given(asked, asked.name), **given)
+    if larger.model and test.frozen.rows:
+        fields = larger.model_dump(include={"kind", "model", "base_url"})
+        teacher = TeacherSettings.model_validate(fields | {"strength": "strong"})
+        if larger.kind == "local":
+            loaded.release()
+        asking = run.settings.model_copy(update={"teacher": teacher})
+        model = TEACHERS[larger.kind].make(asking, loaded.base, say)
+        replies = CachingTeacher(model, run.cache("replies"))
+        given = _given(run, test, {}, test.passages if "retrieval" in settings.arms else None)
+        told = Given(replies, replies.name)
+        answers["larger"] = run(LARGER, base=answers["base"], teacher=told, **given)
+    return answers
 
 
 def _given(

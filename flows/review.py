@@ -1,7 +1,7 @@
 """The human step: queue a sample, pull decisions, settle the pairs."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import ceil
 from random import Random
@@ -62,7 +62,7 @@ def sync_reviews(settings: Settings) -> dict[str, int]:
     counts = {"decisions": pulled.reviews.height, "bounced": pulled.bounced.height}
     counts |= {"new": pushed.new, "already": pushed.already}
     about = "The review queue: pairs by where they stand."
-    create_table_artifact(key="reviews", table=[asdict(queue.status())], description=about)
+    create_table_artifact(key="reviews", table=[queue.status()], description=about)
     say("review: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
     if pushed.missed:
         raise ReviewError(pushed.missed)

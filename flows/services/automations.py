@@ -69,7 +69,18 @@ def apply_automations(settings: Settings, deployments: Mapping[str, UUID]) -> No
     A drift event starts the retrain deployment with its evidence and reason. Without a block those
     that send are taken away.
     """
-    made = [_retrain_on_drift(settings, deployments["retrain"])]
+    retrain = RunDeployment(
+        source="selected",
+        deployment_id=deployments["retrain"],
+        job_variables=None,
+        parameters={
+            name: {"__prefect_kind": "jinja", "template": f"{{{{ event.payload.{name} }}}}"}
+            for name in ("evidence_id", "reason")
+        },
+    )
+    drift = EventTrigger(expect={DRIFT_EVENT}, match={**drift_resource(settings.paths.home)})
+    about = "Starts a retrain when the monitor has confirmed drift."
+    made = [Automation(name=RETRAIN_ON_DRIFT, description=about, trigger=drift, actions=[retrain])]
     kind, _, name = settings.notify.block.partition("/")
     with get_client(sync_client=True) as client:
         if name:
@@ -93,22 +104,6 @@ def apply_automations(settings: Settings, deployments: Mapping[str, UUID]) -> No
             automation.update()
         else:
             automation.create()
-
-
-def _retrain_on_drift(settings: Settings, deployment: UUID) -> Automation:
-    parameters = {
-        name: {"__prefect_kind": "jinja", "template": f"{{{{ event.payload.{name} }}}}"}
-        for name in ("evidence_id", "reason")
-    }
-    start = RunDeployment(
-        source="selected", deployment_id=deployment, job_variables=None, parameters=parameters
-    )
-    return Automation(
-        name=RETRAIN_ON_DRIFT,
-        description="Starts a retrain when the monitor has confirmed drift.",
-        trigger=EventTrigger(expect={DRIFT_EVENT}, match={**drift_resource(settings.paths.home)}),
-        actions=[start],
-    )
 
 
 def _notices(settings: Settings, deployments: Mapping[str, UUID], block: UUID) -> list[Automation]:

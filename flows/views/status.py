@@ -1,7 +1,6 @@
 """`tuneloop status`: where everything stands, also of a new home. Reads only, needs no server."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +83,7 @@ def _reviews(settings: Settings) -> Facts | None:
         server = queue.server if isinstance(queue, CombinedQueue) else None
         batches = server.batches(queue.stored()) if server else ()
         waiting = [batch for batch in batches if batch["open"]]
-        return {**asdict(queue.status()), "batches": waiting}
+        return {**queue.status(), "batches": waiting}
     except ReviewError as error:
         return {"error": str(error)}
 

@@ -47,7 +47,7 @@ def test_the_files_are_taken_in_and_filled_while_the_server_is_down(server, queu
     result = both.push(to_items(make_pairs(8), chunks))
     assert (result.new, result.already, result.missed) == (2, 6, pulled.missed)
     assert queued_ids(queue) == (ids[:8], ids[:8])
-    assert both.status().queued == 8
+    assert both.status()["queued"] == 8
 
 
 def test_a_push_alone_says_that_the_server_is_down(server, queue, chunks):
@@ -63,7 +63,7 @@ def test_a_retired_server_is_asked_nothing_and_new_pairs_go_to_the_files(
     assert both.push(to_items(make_pairs(8), chunks)) == PushResult(new=2, already=6)
     pulled = both.pull()
     assert pulled.reviews["pair_id"].to_list() == [ids[0]] and not pulled.missed
-    assert both.status().queued == 8
+    assert both.status()["queued"] == 8
 
 
 def test_a_home_without_a_login_has_the_files_alone_unless_label_studio_was_used(tmp_path):
@@ -83,11 +83,11 @@ def test_a_disagreement_gets_a_blank_row_for_a_third_person_and_closes_with_it(q
     assert sorted(queued_ids(queue)[1]) == sorted([ids[0], *ids[:6]])  # Ann's row, a blank one
     assert [item["pair_id"] for item in queue.open_items("Ann")] == ids[1:6]
     assert [item["pair_id"] for item in queue.open_items("Cy")] == ids[:6]
-    assert (queue.status().open, queue.status().done) == (6, 0)
+    assert (queue.status()["open"], queue.status()["done"]) == (6, 0)
     queue.decide(Decision(ids[0], "accept", "", (), "", "Cy"))
     queue.push(to_items(make_pairs(6), chunks))
     assert sorted(queued_ids(queue)[1]) == sorted(ids[:6])
-    assert (queue.status().open, queue.status().done) == (5, 1)
+    assert (queue.status()["open"], queue.status()["done"]) == (5, 1)
 
 
 class DecidedElsewhere(FileQueue):

@@ -50,7 +50,7 @@ def test_a_decision_in_a_torn_line_is_said_and_comes_back(decided, ids, damage):
     assert stored.reviews.height == 2
     assert stored.bounced["reason"].to_list() == ["unreadable"]
     assert stored.bounced["excerpt"][0].startswith("annotations.jsonl: ")
-    assert status_of(decided).bounced == 1
+    assert status_of(decided)["bounced"] == 1
 
     pulled = decided.pull()
 
