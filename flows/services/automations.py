@@ -18,6 +18,7 @@ from prefect.automations import Automation
 from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 from prefect.events.actions import RunDeployment, SendNotification
+from prefect.events.filters import AutomationFilter, AutomationFilterName
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import ObjectNotFound
@@ -92,10 +93,11 @@ def apply_automations(settings: Settings, deployments: Mapping[str, UUID]) -> No
                     f"notify.block: no block {settings.notify.block!r} found; expected one of "
                     "Prefect's page of blocks; make it there, and start `tuneloop up` again"
                 )
+        names = [RETRAIN_ON_DRIFT, TOLD, FAILED, *(f"{STOPPED}{flow}" for flow in deployments)]
+        ours = AutomationFilter(name=AutomationFilterName(any_=names))
         there: dict[str, Any] = {}
-        for old in client.read_automations():
-            ours = old.name in (RETRAIN_ON_DRIFT, TOLD, FAILED) or old.name.startswith(STOPPED)
-            if ours and (old.name in there or old.name not in {item.name for item in made}):
+        for old in client.read_automations(automations=ours):
+            if old.name in there or old.name not in {item.name for item in made}:
                 client.delete_automation(old.id)
             there.setdefault(old.name, old)
     for automation in made:
