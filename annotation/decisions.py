@@ -130,7 +130,16 @@ class Decision:
 
 def to_decision(annotation: Mapping[str, Any], pair_id: str, reviewer: str) -> Decision:
     """Return the decision in an annotation, unchecked; several verdicts are joined by a comma."""
-    answers = _answers(annotation.get("result"))
+    answers: dict[str, list[str]] = {}  # by control; a text area may hold a string or a list
+    result = annotation.get("result")
+    for region in result if isinstance(result, list) else ():
+        value = region.get("value") if isinstance(region, dict) else None
+        if not isinstance(value, dict):
+            continue
+        given = value.get("choices", value.get("text"))
+        words = given if isinstance(given, list) else [given]
+        said = answers.setdefault(str(region.get("from_name")), [])
+        said.extend(str(word) for word in words if word is not None and str(word) not in said)
     row: dict[str, Any] = {"note": "\n".join(answers.get("note", ()))}
     if annotation.get("was_cancelled"):
         row["verdict"] = "skip"
@@ -140,20 +149,6 @@ def to_decision(annotation: Mapping[str, Any], pair_id: str, reviewer: str) -> D
         row["flags"] = answers.get("flags", [])
     about = {"pair_id": pair_id, "reviewer": reviewer, "seconds": annotation.get("lead_time")}
     return Decision.read(row | about)
-
-
-def _answers(result: Any) -> dict[str, list[str]]:
-    """Return the answers by control; a text area may hold a string or a list of them."""
-    answers: dict[str, list[str]] = {}
-    for region in result if isinstance(result, list) else ():
-        value = region.get("value") if isinstance(region, dict) else None
-        if not isinstance(value, dict):
-            continue
-        given = value.get("choices", value.get("text"))
-        words = given if isinstance(given, list) else [given]
-        said = answers.setdefault(str(region.get("from_name")), [])
-        said.extend(str(word) for word in words if word is not None and str(word) not in said)
-    return answers
 
 
 def filled_in(row: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ import html
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pandera.typing.polars import DataFrame
@@ -20,7 +21,9 @@ LABEL_CONFIG = Path(__file__).parent / "label_config.xml"
 
 
 def to_items(
-    pairs: DataFrame[ScreenedPairs], chunks: DataFrame[Chunks], hints: Mapping[str, str]
+    pairs: DataFrame[ScreenedPairs],
+    chunks: DataFrame[Chunks],
+    hints: Mapping[str, str] = MappingProxyType({}),
 ) -> list[dict[str, str]]:
     """Return what the reviewer sees of each pair; ``hints``: why one is to be mended, by id."""
     by_id = {row["chunk_id"]: row for row in chunks.iter_rows(named=True)}
@@ -63,11 +66,6 @@ def evidence_span(text: str, evidence: str) -> tuple[int, int]:
     """Return where evidence stands in a text, however its white space is broken; else (0, 0)."""
     match = re.search(r"\s+".join(map(re.escape, evidence.split())), text)
     return match.span() if match else (0, 0)
-
-
-def readme() -> str:
-    """Return the README.txt of the queue folder."""
-    return QUEUE_README.read_text("utf-8") + GUIDELINES.read_text("utf-8")
 
 
 def instructions() -> str:

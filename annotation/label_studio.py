@@ -1,7 +1,7 @@
 """The review queue in Label Studio: pairs become tasks, annotations become decisions."""
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,16 +11,15 @@ from typing import Any
 import polars as pl
 from pandera.typing.polars import DataFrame
 
-from annotation.items import to_items
-from annotation.label_studio_api import Project, Server
+from annotation.decisions import Item
+from annotation.label_studio_api import Server
 from annotation.label_studio_connection import Connection
 from annotation.label_studio_ledger import Ledger, Line, State, is_gone
 from annotation.label_studio_project import ReviewProject, mark
 from annotation.queue import Pulled, PushResult, done_and_skipped, join_reviews, locked
 from pipeline.pairs.reviewers import Policy
 from pipeline.settings import LabelStudioSettings
-from schemas.documents import Chunks
-from schemas.pairs import Reviews, ScreenedPairs
+from schemas.pairs import Reviews
 
 
 class LabelStudioQueue:
@@ -44,24 +43,15 @@ class LabelStudioQueue:
         self._ledger = Ledger(folder)
         self._project = ReviewProject(self._server, self._ledger, settings)
 
-    def push(
-        self,
-        pairs: DataFrame[ScreenedPairs],
-        chunks: DataFrame[Chunks],
-        hints: Mapping[str, str] | None = None,
-        *,
-        batch: str | None = None,
-    ) -> PushResult:
-        """Store the pairs that were never pushed as tasks; the next push completes a killed one."""
-        items = to_items(pairs, chunks, hints or {})
+    def push(self, items: Sequence[Item], batch: str | None = None) -> PushResult:
+        """Store the items that were never pushed as tasks; the next push completes a killed one."""
         name = batch or f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
         if not items:
             return PushResult(new=0, already=0)
         with locked(self.folder), closing(self._server):
             state = self._ledger.state() or self._new_state()
             project = self._project.open(state, create=True)
-            assert project is not None
-            self._compare(state, project)
+            self._project.compare(state, project.task_number or 0)
             new = self._ledger.missing(state, items)
             size = self._settings.chunk_size
             for start in range(0, len(new), size):
@@ -80,31 +70,21 @@ class LabelStudioQueue:
                     "looked for by its mark, and all of it is fetched again"
                 )
             if state and (project := self._project.open(state, create=False)):
-                notes += self._compare(state, project)
+                notes += self._project.compare(state, project.task_number or 0)
                 if torn := self._project.fetch(state):
                     notes.append(
                         f"annotations.jsonl: {torn} of its lines cannot be read; all of the "
                         "project was fetched again; only a decision whose task is deleted by now "
                         "does not come back"
                     )
-                self._ask(state, elsewhere)
+                # Each task is asked of as many people as its pair lacks; what lacks none is closed.
+                here = self.stored().reviews
+                lacking = self.policy.missing(join_reviews(here, elsewhere), self.queued())
+                settled = {pair_id for pair_id, count in lacking.items() if not count}
+                self._project.close(state, settled)
+                votes = here.filter(pl.col("verdict") != "skip").group_by("pair_id").len()
+                self._project.ask(state, lacking, dict(votes.iter_rows()))
         return replace(self.stored(), notes=tuple(notes))
-
-    def _compare(self, state: State, project: Project) -> list[str]:
-        """Bring the ledger in line with the server where they may differ; return what to say."""
-        pushed = self._ledger.pushed()
-        if pushed.pending or pushed.torn or project.tasks != state.tasks:
-            self._project.compare(state)
-        said = f"pushed.jsonl: {pushed.torn} of its lines cannot be read; compared with the server"
-        return [said] if pushed.torn else []
-
-    def _ask(self, state: State, elsewhere: DataFrame[Reviews] | None) -> None:
-        """Have each task asked of as many people as its pair lacks, and close what lacks none."""
-        here = self.stored().reviews
-        lacking = self.policy.missing(join_reviews(here, elsewhere), self.queued())
-        self._project.close(state, {pair_id for pair_id, count in lacking.items() if not count})
-        votes = here.filter(pl.col("verdict") != "skip").group_by("pair_id").len()
-        self._project.ask(state, lacking, dict(votes.iter_rows()))
 
     def stored(self) -> Pulled:
         """Return the decisions pulled so far; asks no server."""
@@ -114,13 +94,12 @@ class LabelStudioQueue:
         """Return the pairs with a task or a decision; asks no server."""
         return frozenset(self._tasks(set(self.stored().reviews["pair_id"])))
 
-    def batches(self, everywhere: Pulled | None = None) -> list[dict[str, Any]]:
-        """Return the pushes, oldest first, by what was pulled so far here, or ``everywhere``.
+    def batches(self, stored: Pulled) -> list[dict[str, Any]]:
+        """Return the pushes, oldest first, by what was pulled so far, here or everywhere.
 
         Each has ``batch``, ``pushed_at`` (UTC, ISO 8601) and its ``tasks``: ``decided``,
         ``skipped`` or ``open``, without those that were deleted before anybody decided.
         """
-        stored = everywhere or self.stored()
         tasks = self._tasks(set(stored.reviews["pair_id"]))
         decided, skipped = done_and_skipped(tasks, stored, self.policy)
         batches: dict[str, dict[str, Any]] = {}

@@ -2,10 +2,10 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 
@@ -14,17 +14,6 @@ from pipeline.core.errors import ReviewError
 from pipeline.core.journal import write_time
 
 PAGE = 500  # tasks in one answer: a second here, annotations included
-HIDDEN = (
-    *("data.passage", "data.pair_id", "data.batch", "data.input", "created_at", "updated_at"),
-    *("updated_by", "annotations_results", "annotations_ids", "total_predictions", "overlap"),
-    *("predictions_score", "predictions_results", "predictions_model_versions", "is_labeled"),
-    *("file_upload", "storage_filename", "avg_lead_time", "draft_exists", "inner_id"),
-)
-VIEW = {
-    "title": "Pairs",
-    "hiddenColumns": {"explore": [f"tasks:{name}" for name in HIDDEN], "labeling": []},
-}
-"""The tab of the project: question, response, who answered; not the passage with its marks."""
 
 
 class Passing(ReviewError):
@@ -33,19 +22,6 @@ class Passing(ReviewError):
 
 class Gone(ReviewError):
     """What was asked for is not on the server."""
-
-
-class Project(NamedTuple):
-    """What we look at of a project."""
-
-    id: int
-    description: str
-    tasks: int
-
-    @classmethod
-    def of(cls, found: Any) -> "Project":
-        """Take it out of an answer of the SDK."""
-        return cls(found.id, found.description or "", found.task_number or 0)
 
 
 class Server:
@@ -64,45 +40,16 @@ class Server:
             self._http.close()
         self._http = self._sdk = None
 
-    def find_project(self, marker: str, known: int = 0) -> Project | None:
-        """Return the project with the marker in its description: that of a known id, or any."""
-        with self._asking() as sdk:
-            projects = [Project.of(listed) for listed in sdk.projects.list(page_size=100)]
-        marked = [project for project in projects if marker in project.description]
-        return min(marked, key=lambda project: project.id != known, default=None)
-
-    def create_project(self, fields: Mapping[str, Any]) -> Project:
-        """Create a project and return it."""
-        with self._asking() as sdk:
-            made = sdk.projects.create(**fields, request_options={"max_retries": 0})
-            sdk.views.create(project=made.id, data=VIEW)
-            return Project.of(made)
-
-    def update_project(self, project: int, fields: Mapping[str, Any]) -> None:
-        """Change a project; the server refuses a form that drops answers already given."""
-        with self._asking() as sdk:
-            sdk.projects.update(project, **fields)
-
-    def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Store tasks, asked once (after an error nobody knows); return their ids, in order."""
-        with self._asking() as sdk:
-            stored = sdk.projects.import_tasks(
-                project,
-                request=list(tasks),
-                return_task_ids=True,
-                request_options={"max_retries": 0},
-            )
-            return list(getattr(stored, "task_ids", None) or [])
-
-    def update_task(self, task: int, fields: Mapping[str, Any]) -> None:
-        """Change a task; one that is gone is no error."""
-        with contextlib.suppress(Gone), self._asking() as sdk:
-            options = {"additional_body_parameters": dict(fields)}  # the SDK knows few by name
-            sdk.tasks.update(str(task), request_options=options)
+    def find_project(self, marker: str, known: int = 0) -> Any:
+        """Return the project with the marker in its description: that of a known id, any, None."""
+        with self.asking() as sdk:
+            projects = list(sdk.projects.list(page_size=100))
+            marked = [project for project in projects if marker in (project.description or "")]
+            return min(marked, key=lambda project: project.id != known, default=None)
 
     def delete_task(self, task: int) -> None:
         """Delete a task and its annotations; one that is gone already is no error."""
-        with contextlib.suppress(Gone), self._asking() as sdk:
+        with contextlib.suppress(Gone), self.asking() as sdk:
             sdk.tasks.delete(str(task))
 
     def tasks(self, project: int, since: datetime | None = None) -> Iterator[dict[str, Any]]:
@@ -116,7 +63,7 @@ class Server:
                 items.append(_filter("updated_at", "greater_or_equal", "Datetime", value))
             filters = {"conjunction": "and", "items": items}
             query = {"filters": filters, "ordering": ["tasks:id"]}
-            with self._asking() as sdk:
+            with self.asking() as sdk:
                 page = sdk.tasks.list(
                     project=project,
                     page=1,
@@ -134,19 +81,26 @@ class Server:
                 return
             last = rows[-1]["id"]
 
-    def emails(self) -> dict[int, str]:
-        """Return the e-mail addresses of the users, by id."""
-        with self._asking() as sdk:
-            return {user.id: user.email for user in sdk.users.list()}
-
     @contextmanager
-    def _asking(self) -> Iterator[Any]:
+    def asking(self) -> Iterator[Any]:
+        """Give the block the SDK's client; what goes wrong is said as a person can act on it."""
+        from label_studio_sdk import LabelStudio
         from label_studio_sdk.core.api_error import ApiError
         from label_studio_sdk.core.parse_error import ParsingError
 
         try:
             if self._sdk is None:
-                self._sdk = self._connected()
+                self._http = self._connection.client(self._timeout)
+                sdk: Any = LabelStudio(  # type: ignore[no-untyped-call]
+                    base_url=self.url,
+                    api_key=self._connection.key,
+                    httpx_client=self._http,
+                    timeout=self._timeout,
+                    max_retries=1,
+                )
+                if not getattr(sdk.users.whoami(), "email", None):
+                    raise self._no_label_studio("an answer without a user")
+                self._sdk = sdk
             yield self._sdk
         except httpx.TimeoutException as error:
             raise Passing(
@@ -170,23 +124,13 @@ class Server:
         except (ValueError, TypeError, AttributeError, ParsingError) as error:
             raise self._no_label_studio(f"an answer that cannot be read ({error})") from error
 
-    def _connected(self) -> Any:
-        from label_studio_sdk import LabelStudio
-
-        self._http = self._connection.client(self._timeout)
-        sdk: Any = LabelStudio(  # type: ignore[no-untyped-call]
-            base_url=self.url,
-            api_key=self._connection.key,
-            httpx_client=self._http,
-            timeout=self._timeout,
-            max_retries=1,
-        )
-        if not getattr(sdk.users.whoami(), "email", None):
-            raise self._no_label_studio("an answer without a user")
-        return sdk
-
     def _refusal(self, status: int, body: Any) -> ReviewError:
-        at, said = f"label studio at {self.url}", f"HTTP {status}: {self._said(body)}"
+        words = body
+        if isinstance(body, dict):
+            words = body.get("validation_errors") or body.get("detail") or body
+        if not isinstance(words, str):
+            words = json.dumps(words, ensure_ascii=False, default=str)
+        at, said = f"label studio at {self.url}", f"HTTP {status}: {self._safe(words)}"
         if status in (401, 403):
             return ReviewError(
                 f"{at}: the key was refused ({said}); expected the legacy or personal access token "
@@ -210,12 +154,6 @@ class Server:
             f"label studio at {self.url}: {self._safe(found)}; expected Label Studio's own answer; "
             "correct label_studio.url: something else seems to be there"
         )
-
-    def _said(self, body: Any) -> str:
-        if isinstance(body, dict):
-            body = body.get("validation_errors") or body.get("detail") or body
-        text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, default=str)
-        return self._safe(text)
 
     def _safe(self, text: str) -> str:
         return " ".join(text.replace(self._connection.key, "(key)").split())[:300]

@@ -1,16 +1,18 @@
 """Label Studio's address, key and accounts: of a server of yours, or of the one that we start."""
 
-import json
 import os
 import re
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import httpx
+from pydantic import Field
 
 from pipeline.core.errors import ReviewError
+from pipeline.core.record import Record
 from pipeline.settings import LabelStudioSettings, Settings
 from pipeline.text.words import words
 
@@ -32,14 +34,13 @@ class Connection:
         return httpx.Client(base_url=self.url, timeout=timeout, trust_env=not local)
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(Record):
     """How programs and people get into the server that we start."""
 
-    url: str
-    username: str
-    password: str = field(repr=False)
-    token: str = field(repr=False)
+    url: Annotated[str, Field(min_length=1)]
+    username: Annotated[str, Field(min_length=1)]
+    password: Annotated[str, Field(min_length=1, repr=False)]
+    token: Annotated[str, Field(min_length=1, repr=False)]
 
 
 def login_path(home: Path) -> Path:
@@ -51,13 +52,10 @@ def read_login(home: Path) -> Login | None:
     """Return the login of the server that we start (ReviewError: no use), None without one."""
     path = login_path(home)
     try:
-        login = Login(**json.loads(path.read_text("utf-8")))
-        if not all(isinstance(value, str) and value for value in vars(login).values()):
-            raise ValueError("empty")
-        return login
+        return Login.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise ReviewError(
             f"{path}: it cannot be used ({type(error).__name__}); expected url, username, password "
             "and token; put it back from a copy, or delete it and run `tuneloop up`"

@@ -11,7 +11,7 @@ torn line of theirs held from the server.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -160,11 +160,6 @@ class Ledger:
 def is_gone(line: Line) -> bool:
     """Whether the task of a line of pushed.jsonl was deleted, by a person or by us."""
     return not line.keys().isdisjoint(("deleted_at", "closed_at"))
-
-
-def same_annotation(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether two versions are the same, but for the age that the server adds."""
-    return {**one, "created_ago": ""} == {**other, "created_ago": ""}
 
 
 def _id(line: Line) -> Any:

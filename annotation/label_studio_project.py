@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -9,16 +10,28 @@ import tenacity
 
 from annotation.decisions import Item
 from annotation.items import LABEL_CONFIG, instructions, to_task
-from annotation.label_studio_api import Passing, Project, Server
-from annotation.label_studio_ledger import Ledger, Line, State, is_gone, same_annotation
+from annotation.label_studio_api import Gone, Passing, Server
+from annotation.label_studio_ledger import Ledger, Line, State, is_gone
 from pipeline.core.cache import digest
 from pipeline.core.errors import ReviewError
 from pipeline.core.journal import read_time, write_time
 from pipeline.settings import LabelStudioSettings
 
+ONCE = {"max_retries": 0}  # after an error nobody knows whether something was stored
 ATTEMPTS = 4  # of one import; with the pauses, about four seconds
 OVERLAP = timedelta(minutes=2)
 """Looked at again by each pull: a transaction may end after one that began later."""
+HIDDEN = (
+    *("data.passage", "data.pair_id", "data.batch", "data.input", "created_at", "updated_at"),
+    *("updated_by", "annotations_results", "annotations_ids", "total_predictions", "overlap"),
+    *("predictions_score", "predictions_results", "predictions_model_versions", "is_labeled"),
+    *("file_upload", "storage_filename", "avg_lead_time", "draft_exists", "inner_id"),
+)
+VIEW = {
+    "title": "Pairs",
+    "hiddenColumns": {"explore": [f"tasks:{name}" for name in HIDDEN], "labeling": []},
+}
+"""The tab of the project: question, response, who answered; not the passage with its marks."""
 
 
 class ReviewProject:
@@ -29,8 +42,8 @@ class ReviewProject:
         self._ledger = ledger
         self._settings = settings
 
-    def open(self, state: State, create: bool) -> Project | None:
-        """Return our project, with the form and the settings of today."""
+    def open(self, state: State, create: bool) -> Any:
+        """Return our project, with the form and the settings of today; None before it is made."""
         marker = mark(state)
         project = self._server.find_project(marker, state.project)
         if project is None and state.project:
@@ -57,9 +70,12 @@ class ReviewProject:
         form = digest(fields)
         if project is None and create:
             self._ledger.save(state)  # with the marker, so that a project made now is found again
-            project = self._server.create_project(fields)
+            with self._server.asking() as sdk:
+                project = sdk.projects.create(**fields, request_options=ONCE)
+                sdk.views.create(project=project.id, data=VIEW)
         elif project is not None and state.form != form:
-            self._server.update_project(project.id, fields)
+            with self._server.asking() as sdk:  # it refuses a form that drops answers given before
+                sdk.projects.update(project.id, **fields)
         if project is not None and (state.project, state.form) != (project.id, form):
             state.project, state.form = project.id, form
             self._ledger.save(state)
@@ -76,7 +92,7 @@ class ReviewProject:
         ):
             with attempt:
                 if attempt.retry_state.attempt_number > 1:
-                    self.compare(state)
+                    self.compare(state, state.tasks)
                     left = self._ledger.missing(state, left)
                 if left:
                     self._import(state, left, batch)
@@ -85,21 +101,32 @@ class ReviewProject:
         pair_ids = [str(item["pair_id"]) for item in items]
         self._ledger.note(state, [{"importing": pair_ids}])
         tasks = [to_task(item, batch) for item in items]
-        task_ids = self._server.import_tasks(state.project, tasks)
+        with self._server.asking() as sdk:
+            stored = sdk.projects.import_tasks(
+                state.project, request=tasks, return_task_ids=True, request_options=ONCE
+            )
+            task_ids = list(getattr(stored, "task_ids", None) or [])
         if len(task_ids) != len(tasks):
             raise Passing(
                 f"label studio at {self._server.url}: an import returned {len(task_ids)} ids for "
                 f"{len(tasks)} tasks; expected one each; the next push compares"
             )
         about = {"batch": batch, "project": state.project}
-        stored = zip(pair_ids, task_ids, strict=True)
-        lines = [{"pair_id": pair_id, "task_id": task_id} | about for pair_id, task_id in stored]
+        made = zip(pair_ids, task_ids, strict=True)
+        lines = [{"pair_id": pair_id, "task_id": task_id} | about for pair_id, task_id in made]
         self._ledger.note(state, lines, "pushed_at")
         state.tasks += len(tasks)
         self._ledger.save(state)
 
-    def compare(self, state: State) -> None:
-        """Bring the ledger in line with the server, which may know more or less than it."""
+    def compare(self, state: State, count: int) -> list[str]:
+        """Bring the ledger in line with the server, which may know more or less than it.
+
+        Nothing is asked where the project's count of tasks is ours and no import failed. Return
+        what to say: lines of the ledger that cannot be read.
+        """
+        pushed = self._ledger.pushed()
+        if not (pushed.pending or pushed.torn) and count == state.tasks:
+            return []
         tasks = list(self._server.tasks(state.project))
         by_pair: dict[str, list[Line]] = {}
         for task in tasks:
@@ -111,7 +138,7 @@ class ReviewProject:
             while len(twins) > 1 and not _is_annotated(twins[-1]):
                 self._server.delete_task(twins.pop()["id"])
                 count -= 1
-        ours = self._ledger.pushed().of(state)
+        ours = pushed.of(state)
         found = [
             {"pair_id": pair_id, "task_id": twins[0]["id"]}
             | {"batch": str(twins[0]["data"].get("batch", "")), "project": state.project}
@@ -126,6 +153,8 @@ class ReviewProject:
         self._ledger.note(state, [{}], "compared_at")
         state.tasks = count
         self._ledger.save(state)
+        said = f"pushed.jsonl: {pushed.torn} of its lines cannot be read; compared with the server"
+        return [said] if pushed.torn else []
 
     def close(self, state: State, pair_ids: Collection[str]) -> None:
         """Delete the tasks of pairs that were decided elsewhere, but none with work in it."""
@@ -157,7 +186,10 @@ class ReviewProject:
             before = line.get("overlap", self._settings.reviewers)
             if people == before or (not count and people > before):
                 continue
-            self._server.update_task(line["task_id"], {"overlap": people, "is_labeled": not count})
+            asked = {"overlap": people, "is_labeled": not count}
+            with suppress(Gone), self._server.asking() as sdk:
+                options = {"additional_body_parameters": asked}  # the SDK knows few by name
+                sdk.tasks.update(str(line["task_id"]), request_options=options)
             self._ledger.note(state, [{"pair_id": pair_id, "overlap": people}])
 
     def fetch(self, state: State) -> int:
@@ -182,11 +214,14 @@ class ReviewProject:
             names = ("pair_id", "instruction", "response")
             shown = {name: str(task["data"].get(name, "")) for name in names}
             for number, row in there.items():
-                if number in before and same_annotation(before[number]["annotation"], row):
+                known = before.get(number, {})
+                # The server adds the age of an annotation.
+                if {**known.get("annotation", {}), "created_ago": ""} == {**row, "created_ago": ""}:
                     continue
-                emails = emails or self._server.emails()
-                known = before.get(number, {}).get("reviewer", "")
-                reviewer = emails.get(row.get("completed_by"), known)
+                if not emails:
+                    with self._server.asking() as sdk:
+                        emails = {user.id: user.email for user in sdk.users.list()}
+                reviewer = emails.get(row.get("completed_by"), known.get("reviewer", ""))
                 lines.append(head | shown | {"reviewer": reviewer, "annotation": row})
             lines += [head | {"deleted": number} for number in before.keys() - there.keys()]
         self._ledger.note_annotations(lines)

@@ -2,15 +2,14 @@
 
 ::
 
-    gold_items.jsonl   the items whose verdict is known
-    asked_again.jsonl  pairs queued anew, and when
+    gold_items.jsonl   the items whose verdict is known, noted before they are queued
+    asked_again.jsonl  pairs queued anew, and when: decisions before that do not count any more
     targeted.jsonl     pairs that people should see for what they are
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +18,7 @@ from filelock import FileLock, Timeout
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.errors import ReviewError
-from pipeline.core.journal import append, read_rows, write_time
+from pipeline.core.journal import append, read_rows
 from pipeline.core.outcome import Drop, drops, table
 from pipeline.pairs.review_sample import GoldItem
 from pipeline.pairs.reviewers import Policy
@@ -61,17 +60,6 @@ class Pulled:
         return frozenset(self.reviews.filter(pl.col("verdict") != "skip")["pair_id"])
 
 
-@dataclass(frozen=True, slots=True)
-class QueueStatus:
-    """Pairs in the queue by where they stand: ``queued = open + skipped + done``."""
-
-    queued: int
-    open: int  # with fewer decisions than it should have
-    skipped: int  # with abstentions only
-    done: int  # accepted, edited or rejected by as many people as should, who do not disagree
-    bounced: int  # decisions that a person must mend before they count
-
-
 def join_reviews(
     here: DataFrame[Reviews], elsewhere: DataFrame[Reviews] | None
 ) -> DataFrame[Reviews]:
@@ -89,13 +77,6 @@ def done_and_skipped(
     lacking = policy.missing(pulled.reviews, queued)
     done = {pair_id for pair_id, count in lacking.items() if not count}
     return done, lacking.keys() & set(pulled.reviews["pair_id"]) - done - pulled.decided
-
-
-def standing(queued: Collection[str], pulled: Pulled, policy: Policy) -> QueueStatus:
-    """Count queued pairs by what was decided on them."""
-    done, skipped = map(len, done_and_skipped(queued, pulled, policy))
-    left = len(queued) - skipped - done
-    return QueueStatus(len(queued), left, skipped, done, pulled.bounced.height)
 
 
 @contextmanager
@@ -116,38 +97,28 @@ def read_policy(settings: Settings) -> Policy:
     """Return whose decisions count, by the settings and by what is noted."""
     gold = [
         GoldItem(**row | {"makers": tuple(row["makers"])})
-        for row in read_rows(_noted(settings.paths.home, "gold_items"))
+        for row in read_rows(journal(settings.paths.home, "gold_items"))
         if row.keys() == set(GoldItem._fields)
     ]
-    asked = read_rows(_noted(settings.paths.home, "asked_again"))
+    asked = read_rows(journal(settings.paths.home, "asked_again"))
     again = {row["pair_id"]: row["at"] for row in asked if "pair_id" in row}
     people = settings.label_studio.reviewers
     return Policy(settings.review, people, {item.pair_id: item for item in gold}, again)
-
-
-def note_gold(home: Path, items: Sequence[GoldItem]) -> None:
-    """Note gold items before they are queued."""
-    append(_noted(home, "gold_items"), [item._asdict() for item in items])
-
-
-def ask_again(home: Path, pair_ids: Sequence[str]) -> None:
-    """Note pairs whose decisions so far do not count any more."""
-    at = write_time(datetime.now(UTC))
-    append(_noted(home, "asked_again"), [{"pair_id": pair_id, "at": at} for pair_id in pair_ids])
 
 
 def target(home: Path, pair_ids: Sequence[str], evidence_id: str) -> None:
     """Note pairs that people should see for what they are: those of drifted documents."""
     known = targeted(home)
     rows = [{"pair_id": key, "evidence_id": evidence_id} for key in pair_ids if key not in known]
-    append(_noted(home, "targeted"), rows)
+    append(journal(home, "targeted"), rows)
 
 
 def targeted(home: Path, say: Callable[[str], None] = lambda text: None) -> frozenset[str]:
     """Return the ids of all pairs noted by :func:`target`; ``say`` is told of a torn line."""
-    rows = read_rows(_noted(home, "targeted"), say)
+    rows = read_rows(journal(home, "targeted"), say)
     return frozenset(str(row["pair_id"]) for row in rows if "pair_id" in row)
 
 
-def _noted(home: Path, name: str) -> Path:
+def journal(home: Path, name: str) -> Path:
+    """Return the path of one of the journals beside the queue (see the head of the module)."""
     return home / "reviews" / f"{name}.jsonl"

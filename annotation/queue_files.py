@@ -6,19 +6,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pandera.typing.polars import DataFrame
-
 from annotation.decisions import BOUNCES, DECISION_FIELDS, ITEM_FIELDS, Decision, Item, filled_in
-from annotation.items import readme, to_items
-from annotation.queue import Pulled, PushResult, QueueStatus, done_and_skipped, locked, standing
+from annotation.items import GUIDELINES, QUEUE_README
+from annotation.queue import Pulled, PushResult, done_and_skipped, locked
 from annotation.spreadsheet import Sheet, read_sheet, write_sheet
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import ReviewError
 from pipeline.core.journal import append, pair_id_in, parse, read_lines, read_time, write_time
 from pipeline.core.outcome import Drop
 from pipeline.pairs.reviewers import Policy
-from schemas.documents import Chunks
-from schemas.pairs import ScreenedPairs
 
 Row = dict[str, Any]
 
@@ -44,24 +40,19 @@ class FileQueue:
         self._sheet = folder / "queue.csv"
         self._decisions = folder / "decisions.jsonl"
 
-    def push(
-        self,
-        pairs: DataFrame[ScreenedPairs],
-        chunks: DataFrame[Chunks],
-        hints: Mapping[str, str] | None = None,
-    ) -> PushResult:
-        """Add the pairs that are not in the queue yet; ReviewError: a chunk is not there."""
-        items = to_items(pairs, chunks, hints or {})
+    def push(self, items: Sequence[Item]) -> PushResult:
+        """Add the items whose pairs are not in the queue yet."""
         with locked(self.folder):
             lines = read_lines(self._queue)
             known = {pair_id_in(line) for line in lines}
             new = [item for item in items if item["pair_id"] not in known]
             if new or not self._queue.exists():
                 blank: Row = dict.fromkeys(DECISION_FIELDS, "") | {"flags": []}
-                lines += [json.dumps(item | blank, ensure_ascii=False) for item in new]
+                lines += [json.dumps({**item, **blank}, ensure_ascii=False) for item in new]
                 write_atomically(self._queue, "".join(f"{line}\n" for line in lines).encode())
             self._complete_sheet()
-            write_atomically(self.folder / "README.txt", readme().encode())
+            told = QUEUE_README.read_bytes() + GUIDELINES.read_bytes()
+            write_atomically(self.folder / "README.txt", told)
         return PushResult(new=len(new), already=len(items) - len(new))
 
     def pull(self) -> Pulled:
@@ -85,9 +76,17 @@ class FileQueue:
         """Return the ids of the pairs."""
         return self.items().keys()
 
-    def status(self) -> QueueStatus:
-        """Count the pairs, what was filled in and not pulled yet included; writes nothing."""
-        return standing(self.queued(), self.stored(), self.policy)
+    def status(self) -> dict[str, int]:
+        """Count the pairs, what was filled in and not pulled yet included; writes nothing.
+
+        ``queued``: ``open`` (with fewer decisions than they should have), ``skipped`` (with
+        abstentions only) and ``done`` (decided by as many people as should, who do not disagree)
+        together; ``bounced``: decisions that a person must mend before they count.
+        """
+        queued, pulled = self.queued(), self.stored()
+        done, skipped = map(len, done_and_skipped(queued, pulled, self.policy))
+        counts = {"queued": len(queued), "open": len(queued) - skipped - done}
+        return counts | {"skipped": skipped, "done": done, "bounced": pulled.bounced.height}
 
     def items(self) -> dict[str, Item]:
         """Return the queued pairs by id, in the order of the queue."""
@@ -116,40 +115,20 @@ class FileQueue:
     def _collect(self) -> tuple[Pulled, list[Row]]:
         """Return the latest decisions, and the lines that decisions.jsonl lacks."""
         items = self.items()
-        stored, bounced = self._stored(items)
-        new, unusable = self._filled_in(items, stored)
-        # A bad latest decision leaves none of its reviewer on that pair.
-        latest = {(row["pair_id"], row["reviewer"]): row for row in sorted(stored + new, key=_when)}
-        current = [
-            row | Decision.read(row).edits(items[row["pair_id"]])
-            for _, row in sorted(latest.items())
-            if Decision.read(row).bounce_reason(items.get(row["pair_id"])) is None
-        ]
-        return Pulled.of(current, bounced + unusable), new
-
-    def _stored(self, items: Mapping[str, Item]) -> tuple[list[Row], list[Drop]]:
-        """Return the decisions of decisions.jsonl, and the unusable ones of no queue file."""
         stored: list[Row] = []
+        new: list[Row] = []
         bounced: list[Drop] = []
         for line in read_lines(self._decisions):
             row = parse(line)
             if row is None or read_time(row.get("decided_at")) is None:
                 bounced.append(Drop(pair_id_in(line), "unreadable", line))
                 continue
-            decision, source = Decision.read(row), str(row.get("source"))
-            stored.append(_entry(decision, items, str(row["decided_at"]), source))
-            reason = decision.bounce_reason(items.get(decision.pair_id))
-            if reason is not None and source not in (self._sheet.name, self._queue.name):
-                bounced.append(Drop(decision.pair_id, reason, f"{BOUNCES[reason]}: {line}"))
-        return stored, bounced
-
-    def _filled_in(
-        self, items: Mapping[str, Item], stored: Sequence[Row]
-    ) -> tuple[list[Row], list[Drop]]:
-        """Return the decisions in both queue files that are not stored, and the unusable ones."""
-        last = {_origin(row): row for row in stored}
-        new: list[Row] = []
-        bounced: list[Drop] = []
+            source = str(row.get("source"))
+            entry, reason = _entry(Decision.read(row), items, str(row["decided_at"]), source)
+            stored.append(entry)
+            if reason and source not in (self._sheet.name, self._queue.name):
+                bounced.append(Drop(entry["pair_id"], reason, f"{BOUNCES[reason]}: {line}"))
+        last = {_origin(entry): entry for entry in stored}
         # Later than all that is stored, even when the clock was set back.
         time = max([datetime.now(UTC), *map(_when, stored)])
         for source, row, line in self._rows():
@@ -158,17 +137,23 @@ class FileQueue:
             decision = Decision.read(row or {})
             if not decision.is_begun:
                 continue
-            reason = decision.bounce_reason(items.get(decision.pair_id))
-            if reason is not None:
-                message = f"{source}, {BOUNCES[reason]}: {line}"
-                bounced.append(Drop(decision.pair_id, reason, message))
             # A microsecond apart: of two lines on one pair, the lower one is the later.
             time += timedelta(microseconds=1)
-            entry = _entry(decision, items, write_time(time), source)
+            entry, reason = _entry(decision, items, write_time(time), source)
+            if reason:
+                message = f"{source}, {BOUNCES[reason]}: {line}"
+                bounced.append(Drop(decision.pair_id, reason, message))
             before = last.get(_origin(entry), {})
             if entry != before | {"decided_at": entry["decided_at"]}:
                 new.append(entry)
-        return new, bounced
+        # A bad latest decision leaves none of its reviewer on that pair.
+        latest = {(row["pair_id"], row["reviewer"]): row for row in sorted(stored + new, key=_when)}
+        current = [
+            row | Decision.read(row).edits(items[row["pair_id"]])
+            for _, row in sorted(latest.items())
+            if Decision.read(row).bounce_reason(items.get(row["pair_id"])) is None
+        ]
+        return Pulled.of(current, bounced), new
 
     def _rows(self) -> Iterator[tuple[str, Row | None, str]]:
         """Yield (file, row, text as it came) of both queue files; an unreadable row is None."""
@@ -209,12 +194,14 @@ class FileQueue:
             write_atomically(self._sheet, data)
 
 
-def _entry(decision: Decision, items: Mapping[str, Item], decided_at: str, source: str) -> Row:
-    """Return the line of decisions.jsonl; a text that was overwritten is kept in it."""
+def _entry(
+    decision: Decision, items: Mapping[str, Item], decided_at: str, source: str
+) -> tuple[Row, str]:
+    """Return the line of decisions.jsonl, with a text that was overwritten, and why it bounces."""
     entry = decision.fields() | {"decided_at": decided_at, "source": source}
     reason = decision.bounce_reason(items.get(decision.pair_id)) or ""
     name = reason.removesuffix("_overwritten")
-    return entry | {name: getattr(decision, f"seen_{name}")} if name != reason else entry
+    return entry | ({name: getattr(decision, f"seen_{name}")} if name != reason else {}), reason
 
 
 def _origin(row: Row) -> tuple[str, str, str]:

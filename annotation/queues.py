@@ -1,6 +1,6 @@
 """Label Studio and the queue files together: people may use either, all decisions count."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -8,6 +8,7 @@ from typing import cast
 import polars as pl
 from pandera.typing.polars import DataFrame
 
+from annotation.decisions import Item
 from annotation.label_studio import LabelStudioQueue
 from annotation.label_studio_connection import Connection, find_connection
 from annotation.queue import Pulled, PushResult, join_reviews, read_policy
@@ -15,8 +16,6 @@ from annotation.queue_files import FileQueue
 from pipeline.core.errors import ReviewError
 from pipeline.settings import Settings
 from schemas.base import Drops
-from schemas.documents import Chunks
-from schemas.pairs import ScreenedPairs
 
 
 def open_queue(settings: Settings) -> FileQueue:
@@ -45,18 +44,13 @@ class CombinedQueue(FileQueue):
         self.retired = retired
         self._missed = ""
 
-    def push(
-        self,
-        pairs: DataFrame[ScreenedPairs],
-        chunks: DataFrame[Chunks],
-        hints: Mapping[str, str] | None = None,
-    ) -> PushResult:
-        """Queue pairs in both places; a server that the last pull did not reach is left alone."""
-        filed = super().push(pairs, chunks, hints)
+    def push(self, items: Sequence[Item]) -> PushResult:
+        """Queue items in both places; a server that the last pull did not reach is left alone."""
+        filed = super().push(items)
         if self.retired or self._missed:
             return replace(filed, missed=self._missed)
         try:
-            stored = self.server.push(pairs, chunks, hints)
+            stored = self.server.push(items)
         except ReviewError as error:
             return replace(filed, missed=str(error))
         return max(filed, stored, key=lambda result: result.new)

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
-from typing import Any, NamedTuple, TextIO
+from typing import Any
 
 import click
 from rich.console import Console
@@ -23,15 +23,12 @@ AT_ONCE = {"a": "accept", "s": "skip"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def review_in_terminal(
-    queue: FileQueue, reviewer: str, console: Console, stream: TextIO | None = None
-) -> dict[str, Any]:
+def review_in_terminal(queue: FileQueue, reviewer: str, console: Console) -> dict[str, Any]:
     """Show the open pairs one by one and store each decision before the next is shown.
 
     Return ``verdicts``: how many of each, and how many pairs are ``left`` for this reviewer.
     """
     verdicts: Counter[str] = Counter()
-    keyboard = _Keyboard(console, stream)
     try:
         # Asked before each pair: somebody else may have decided on it meanwhile.
         while items := queue.open_items(reviewer):
@@ -39,7 +36,7 @@ def review_in_terminal(
             console.rule(f"{number} of {verdicts.total() + len(items)}", style="dim")
             show(items[0], console)
             shown_at = time.monotonic()
-            decision = _ask(items[0], reviewer, keyboard)
+            decision = _ask(items[0], reviewer, console)
             if decision is None:
                 break
             queue.decide(replace(decision, seconds=round(time.monotonic() - shown_at, 1)))
@@ -56,7 +53,8 @@ def show(item: Item, console: Console) -> None:
     """Write a pair: the source with its evidence highlighted, question, input, response."""
     clean = {name: _clean(text) for name, text in item.items()}
     if clean["chunk_text"]:
-        source = highlighted(clean["chunk_text"], clean["evidence"])
+        source, evidence = Text(clean["chunk_text"]), clean["evidence"]
+        source.stylize("bold black on yellow", *evidence_span(source.plain, evidence))
         title = Text(clean["document"] or "source", style="dim")
         console.print(Panel(source, title=title, title_align="left", border_style="dim"))
     for name in ("hint", "instruction", "input", "response"):
@@ -64,86 +62,70 @@ def show(item: Item, console: Console) -> None:
             console.print(Text(name, style="bold cyan"), Text(clean[name]), sep="\n", end="\n\n")
 
 
-def highlighted(text: str, evidence: str) -> Text:
-    """Return the text with the evidence marked."""
-    shown = Text(text)
-    shown.stylize("bold black on yellow", *evidence_span(text, evidence))
-    return shown
+def _key(question: str, console: Console) -> str:
+    """Ask for a key; without a terminal for a line."""
+    if not sys.stdin.isatty():
+        return _line(question, console).lower()
+    console.print(Text(question, style="bold"), end=" ")
+    key = click.getchar()
+    console.print(Text(_clean(key)))
+    return key.strip().lower()
 
 
-class _Keyboard(NamedTuple):
-    """Answers from a terminal, by key, or from a stream, by line."""
-
-    console: Console
-    stream: TextIO | None
-
-    def key(self, question: str) -> str:
-        if self.stream is not None or not sys.stdin.isatty():
-            return self.line(question).lower()
-        self.console.print(Text(question, style="bold"), end=" ")
-        key = click.getchar()
-        self.console.print(Text(_clean(key)))
-        return key.strip().lower()
-
-    def line(self, question: str) -> str:
-        self.console.print(Text(question, style="bold"), end=" ")
-        return self._line().strip()
-
-    def text(self, question: str, before: str) -> str:
-        """Ask for a text: in the editor that is configured, or as one line, or several."""
-        if self.stream is None and (os.environ.get("VISUAL") or os.environ.get("EDITOR")):
-            try:
-                return (click.edit(before, extension=".txt") or "").strip()
-            except click.ClickException as error:
-                self.console.print(Text(error.format_message(), style="red"))
-        if "\n" not in before:
-            return self.line(question)
-        lines = [self.line(f"{question}; a line with a full stop alone ends it\n")]
-        while lines[0] and lines[-1] != ".":
-            lines.append(self._line())
-        return "\n".join(lines[:-1])
-
-    def _line(self) -> str:
-        line = (self.stream or sys.stdin).readline()
-        if not line:
-            raise EOFError
-        return line.rstrip()
+def _line(question: str, console: Console) -> str:
+    return console.input(Text.assemble((question, "bold"), " ")).strip()
 
 
-def _ask(item: Item, reviewer: str, keyboard: _Keyboard) -> Decision | None:
+def _text(question: str, before: str, console: Console) -> str:
+    """Ask for a text: in the editor that is configured, or as one line, or several."""
+    if sys.stdin.isatty() and (os.environ.get("VISUAL") or os.environ.get("EDITOR")):
+        try:
+            return (click.edit(before, extension=".txt") or "").strip()
+        except click.ClickException as error:
+            console.print(Text(error.format_message(), style="red"))
+    if "\n" not in before:
+        return _line(question, console)
+    lines = [_line(f"{question}; a line with a full stop alone ends it\n", console)]
+    while lines[0] and lines[-1] != ".":
+        lines.append(console.input().rstrip())
+    return "\n".join(lines[:-1])
+
+
+def _ask(item: Item, reviewer: str, console: Console) -> Decision | None:
     blank = Decision(item["pair_id"], "", "", (), "", reviewer)
     while True:
-        key = keyboard.key("[a]ccept  [e]dit  [r]eject  [s]kip  [q]uit")
+        key = _key("[a]ccept  [e]dit  [r]eject  [s]kip  [q]uit", console)
         if key == "q":
             return None
         if key in AT_ONCE:
             return replace(blank, verdict=AT_ONCE[key])
         if key == "e":
             edited: dict[str, Any] = {
-                column: keyboard.text(f"{name} as it should be (empty: as it is)", item[name])
+                column: _text(f"{name} as it should be (empty: as it is)", item[name], console)
                 for name, column in EDITS.items()
             }
             decision = replace(blank, verdict="edit", **edited)
             reason = decision.bounce_reason(item)
             if reason is None:
                 return decision
-            keyboard.console.print(Text(BOUNCES[reason], style="red"))
+            console.print(Text(BOUNCES[reason], style="red"))
         if key == "r":
-            flags = _ask_flags(keyboard)
+            flags = _ask_flags(console)
             if flags:
-                note = keyboard.line("note (may be empty)")
+                note = _line("note (may be empty)", console)
                 return replace(blank, verdict="reject", flags=flags, note=note)
 
 
-def _ask_flags(keyboard: _Keyboard) -> tuple[str, ...]:
+def _ask_flags(console: Console) -> tuple[str, ...]:
     known = dict(enumerate(FLAGS, start=1))
-    keyboard.console.print(Text("  ".join(f"{number} {flag}" for number, flag in known.items())))
+    console.print(Text("  ".join(f"{number} {flag}" for number, flag in known.items())))
     while True:
-        words = keyboard.line("what is wrong? numbers (empty: back)").replace(",", " ").split()
+        answer = _line("what is wrong? numbers (empty: back)", console)
+        words = answer.replace(",", " ").split()
         flags = [known.get(int(word), "") if word.isdecimal() else word for word in words]
         if all(flag in FLAGS for flag in flags):
             return tuple(dict.fromkeys(flags))
-        keyboard.console.print(Text(f"numbers from 1 to {len(FLAGS)}", style="red"))
+        console.print(Text(f"numbers from 1 to {len(FLAGS)}", style="red"))
 
 
 def _clean(text: str) -> str:

@@ -2,11 +2,10 @@
 
 from prefect import flow
 
-from flows.candidates import Bench
 from flows.compare import method_settings, train_and_measure
 from flows.curate import Corpus
 from flows.engine.context import Run, open_run
-from flows.models.loaded_model import LoadedModel, base_model
+from flows.models.loaded_model import base_model
 from flows.training import latest_data
 from flows.views.report import write_report
 from pipeline.core.errors import InputError, TrainingError
@@ -64,9 +63,8 @@ def ablate(settings: Settings, seeds: int = 2, steps: int = 24) -> Report | None
         width = hidden_size(base.path)
         plan = method_settings(settings.train, settings.train.method, steps, width)
         plan = plan.model_copy(update={"patience": plan.evaluations + 1})
-        bench = Bench(run, LoadedModel(base, settings.model, run.store), data.examples)
         plans = {name: (one, plan) for name, one in rows.items() if name not in missing}
-        shown = train_and_measure(bench, plans, seeds, "data", **missing)
+        shown = train_and_measure(run, base, data.examples, plans, seeds, "data", **missing)
         return write_report(run, comparison=shown)
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import polars as pl
-
 from flows.curate import Corpus
 from flows.engine.context import Run, say, say_once
 from flows.models.loaded_model import LoadedModel
@@ -118,23 +116,19 @@ def answer_prompted(run: Run, loaded: LoadedModel, test: TestSet) -> dict[str, D
     asked = [arm for arm in PROMPTED if arm in settings.arms]
     arms = ["base", *(arm for arm in asked if arm != "few_shot" or settings.few_shot)]
     answers = {arm: answer_arm(run, arm, loaded, test) for arm in arms}
-    if run.settings.larger.model and test.frozen.rows:
-        answers["larger"] = _answer_larger(run, loaded, test, answers["base"])
-    return answers
-
-
-def _answer_larger(run: Run, loaded: LoadedModel, test: TestSet, base: Dataset) -> Dataset:
     larger = run.settings.larger
-    fields = larger.model_dump(include={"kind", "model", "base_url"})
-    teacher = TeacherSettings.model_validate(fields | {"strength": "strong"})
-    if larger.kind == "local":
-        loaded.release()
-    settings = run.settings.model_copy(update={"teacher": teacher})
-    model = TEACHERS[larger.kind].make(settings, loaded.base, say)
-    asked = CachingTeacher(model, run.cache("replies"))
-    passages = test.passages if "retrieval" in run.settings.evaluate.arms else None
-    given = _given(run, test, {}, passages)
-    return run(LARGER, base=base, teacher=Given(asked, asked.name), **given)
+    if larger.model and test.frozen.rows:
+        fields = larger.model_dump(include={"kind", "model", "base_url"})
+        teacher = TeacherSettings.model_validate(fields | {"strength": "strong"})
+        if larger.kind == "local":
+            loaded.release()
+        asking = run.settings.model_copy(update={"teacher": teacher})
+        model = TEACHERS[larger.kind].make(asking, loaded.base, say)
+        replies = CachingTeacher(model, run.cache("replies"))
+        given = _given(run, test, {}, test.passages if "retrieval" in settings.arms else None)
+        told = Given(replies, replies.name)
+        answers["larger"] = run(LARGER, base=answers["base"], teacher=told, **given)
+    return answers
 
 
 def _given(
@@ -189,20 +183,13 @@ def claim_gain(
     after = {first: run.store.read(answers["challenger"], Answers).sort("pair_id")["loss"]}
     for seed in range(first + 1, first + run.settings.evaluate.seeds):
         loaded.release()
-        after[seed] = _losses(run, seed, data, test, loaded)
+        train = run.settings.train.model_copy(update={"seed": seed})
+        seeded = replace(run, settings=run.settings.model_copy(update={"train": train}))
+        stage = TRAIN.named(f"train seed {seed}", "seed_model")
+        model = train_model(seeded, loaded.base, data.examples, stage)
+        stage = SEED_LOSSES.named(f"evaluate seed {seed}")
+        dataset = run(stage, asked=test.frozen, **loaded.given(model))
+        after[seed] = run.store.read(dataset, SeedLosses).sort("pair_id")["loss"]
     changes = {seed: (losses - before["loss"]).to_numpy() for seed, losses in after.items()}
     clusters, lengths = before["cluster_id"].to_list(), before["response_tokens"].to_numpy()
     return power.claim(changes, clusters, lengths, run.settings.evaluate.confidence)
-
-
-def _losses(
-    run: Run, seed: int, data: TrainingData, test: TestSet, loaded: LoadedModel
-) -> pl.Series:
-    """Train from another seed and return the losses on the test set, sorted by pair_id."""
-    settings = run.settings
-    seeded = settings.model_copy(update={"train": settings.train.model_copy(update={"seed": seed})})
-    stage = TRAIN.named(f"train seed {seed}", "seed_model")
-    model = train_model(replace(run, settings=seeded), loaded.base, data.examples, stage)
-    stage = SEED_LOSSES.named(f"evaluate seed {seed}")
-    dataset = run(stage, asked=test.frozen, **loaded.given(model))
-    return run.store.read(dataset, SeedLosses).sort("pair_id")["loss"]

@@ -10,10 +10,10 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from flows.arms import TestSet, answer_arm, claim_gain, which_look
-from flows.criteria import judge_endpoint
 from flows.engine.context import Run, say_once
 from flows.models.loaded_model import LoadedModel
 from flows.retention import compare_retention, measure_arm
+from flows.synthesize import judge_endpoint
 from flows.training import TrainingData, train_placebo
 from pipeline.core.cache import digest
 from pipeline.core.home import Home

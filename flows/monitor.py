@@ -60,7 +60,18 @@ def monitor(settings: Settings) -> Report | None:
     folder = logs_folder(settings.paths)
     none = settings.paths.logs is None and not folder.is_dir()
     exchanges = table(Exchanges, []) if none else read_logs(folder).kept
-    state = _state(settings, about, pulled, exchanges)
+    latest = Home.at(home).latest()
+    state = digest(
+        [
+            str(about.champion),
+            str(latest.get("unique_documents")),
+            str(latest.get("screened_pairs")),
+            digest(pulled.reviews.to_dicts()),
+            digest(exchanges.select("exchange_id", "rating").rows()),
+            settings.monitor.model_dump(mode="json"),
+            settings.retrain.model_dump(mode="json"),
+        ]
+    )
     mark = home / "monitor" / "last.json"
     held = Ledger(home, say_once).pending(about.champion)
     over = held is not None and held.next_retrain_at is not None and held.next_retrain_at <= now()
@@ -166,18 +177,3 @@ def _act(run: Run, decision: Decision, screened: Dataset, pulled: Pulled) -> tup
     )
     target(run.home, drifted["pair_id"].to_list(), decision.id)
     return drifted.height, far
-
-
-def _state(settings: Settings, about: Watched, pulled: Pulled, log: DataFrame[Exchanges]) -> str:
-    latest = Home.at(settings.paths.home).latest()
-    return digest(
-        [
-            str(about.champion),
-            str(latest.get("unique_documents")),
-            str(latest.get("screened_pairs")),
-            digest(pulled.reviews.to_dicts()),
-            digest(log.select("exchange_id", "rating").rows()),
-            settings.monitor.model_dump(mode="json"),
-            settings.retrain.model_dump(mode="json"),
-        ]
-    )

@@ -1,7 +1,8 @@
 """The human step: queue a sample, pull decisions, settle the pairs."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from datetime import UTC, datetime
 from math import ceil
 from random import Random
 from typing import Any
@@ -11,15 +12,8 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from annotation.decisions import BOUNCES, Decision
-from annotation.queue import (
-    Pulled,
-    PushResult,
-    ask_again,
-    note_gold,
-    read_policy,
-    target,
-    targeted,
-)
+from annotation.items import to_items
+from annotation.queue import Pulled, PushResult, journal, read_policy, target, targeted
 from annotation.queue_files import FileQueue
 from annotation.queues import open_queue
 from flows.curate import Corpus
@@ -28,6 +22,7 @@ from flows.traffic import traffic, why_chosen, with_traffic
 from pipeline.core.cache import digest
 from pipeline.core.errors import InputError, MissingDataset, ReviewError
 from pipeline.core.home import Home
+from pipeline.core.journal import append, write_time
 from pipeline.core.outcome import drops, table
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
@@ -67,7 +62,7 @@ def sync_reviews(settings: Settings) -> dict[str, int]:
     counts = {"decisions": pulled.reviews.height, "bounced": pulled.bounced.height}
     counts |= {"new": pushed.new, "already": pushed.already}
     about = "The review queue: pairs by where they stand."
-    create_table_artifact(key="reviews", table=[asdict(queue.status())], description=about)
+    create_table_artifact(key="reviews", table=[queue.status()], description=about)
     say("review: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
     if pushed.missed:
         raise ReviewError(pushed.missed)
@@ -139,7 +134,7 @@ def push_next(
     hints |= why_chosen(settings.paths.home)
     share = ceil(settings.review.gold * (len(queued) + len(decided)))
     queued = _with_gold(queued, queue.policy, pulled, material, share, settings)
-    return queue.push(table(ScreenedPairs, queued), texts, hints)
+    return queue.push(to_items(table(ScreenedPairs, queued), texts, hints))
 
 
 def _with_gold(
@@ -151,7 +146,8 @@ def _with_gold(
     shown = {item.source for item in policy.gold.values()}
     new = [entry for entry in known if entry[0].source not in shown]
     new = new[: max(0, share - len(policy.gold))]
-    note_gold(settings.paths.home, [item for item, _ in new])
+    noted = journal(settings.paths.home, "gold_items")
+    append(noted, [item._asdict() for item, _ in new])
     # Perhaps of a push that was killed.
     waiting = policy.gold.keys() - set(pulled.reviews["pair_id"])
     again = [entry for entry in known if entry[0].pair_id in waiting]
@@ -180,11 +176,12 @@ def decide_together(
     rows = table(ScreenedPairs, pairs.select(ScreenedPairs.columns()).to_dicts())
     target(settings.paths.home, ids, f"like-{like}")
     if not reviewer:
-        ask_again(settings.paths.home, ids)
+        at, noted = write_time(datetime.now(UTC)), journal(settings.paths.home, "asked_again")
+        append(noted, [{"pair_id": pair_id, "at": at} for pair_id in ids])
     queue = open_queue(settings)
     queue.pull()
     chunks = home.store.read(home.dataset("chunks"), Chunks)
-    queue.push(rows, chunks, dict.fromkeys(ids, CHOSEN))
+    queue.push(to_items(rows, chunks, dict.fromkeys(ids, CHOSEN)))
     if reviewer:
         for pair_id in ids:
             queue.decide(replace(rejection, pair_id=pair_id))

@@ -1,15 +1,18 @@
 """Chunks and seed tasks to screened pairs, once the user's own files are checked."""
 
+import os
+
 import polars as pl
 from prefect import flow
 
-from flows.criteria import criteria_of, price_of_judge
 from flows.curate import Corpus, curate_documents, input_files, require_rows
 from flows.engine.context import Run, open_run, say
 from flows.models.loaded_model import base_model
 from flows.splits import check_gold
 from flows.views.report import write_report
 from pipeline.core.cache import digest
+from pipeline.core.home import Home
+from pipeline.core.outcome import table
 from pipeline.core.progress import listening
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
@@ -19,18 +22,23 @@ from pipeline.evaluate.retention.forgetting import read_general_set
 from pipeline.pairs.asking import Asking
 from pipeline.pairs.chunk_order import Scope
 from pipeline.pairs.generate import GENERATE
-from pipeline.pairs.kinds.brief import read_brief
+from pipeline.pairs.kinds.brief import CLAIMS, Brief, read_brief
+from pipeline.pairs.reviewers import as_written
 from pipeline.pairs.rows import ROWS, import_rows, load_rows
+from pipeline.pairs.screen.candidate import Candidate
+from pipeline.pairs.screen.judge import ClaimsJudge, Criteria
+from pipeline.pairs.screen.rules import SCREEN_RULES
 from pipeline.pairs.screen.screen import SCREEN, Screens
 from pipeline.pairs.task_kinds import shares_of
+from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.pairs.teachers.kinds import TEACHERS
-from pipeline.pairs.teachers.replies import CachingTeacher, Usage
+from pipeline.pairs.teachers.replies import CachingTeacher, Usage, usage_of
 from pipeline.pairs.user_files import read_benchmark, read_seed_tasks
 from pipeline.report.contents import Report
-from pipeline.settings import Settings
+from pipeline.settings import Settings, TeacherSettings
 from pipeline.train.models.base_model import BaseModel
 from schemas.documents import Chunks
-from schemas.pairs import Splits
+from schemas.pairs import Pairs, Reviews, SeedTasks, Splits
 
 
 def check_own_files(settings: Settings) -> None:
@@ -81,9 +89,51 @@ def foresee(run: Run, base: BaseModel, corpus: Corpus) -> str:
     asking = Asking(chunks, seeds, generate, _teacher(run, base), brief, _scope(run, corpus))
     with listening(lambda *told: None, say):
         asking.ask_chunks(screens.passing, pilot=True)
-    price = asking.forecast.price(asking.usage())
-    judged = price_of_judge(criteria, screens, asking)
-    return f"generate: as the pilot goes, {price} in all{judged}; nothing but its replies was kept"
+    price = f"{asking.forecast.price(asking.usage())} in all"
+    passed = [one for one, finding in map(screens.alone, asking.harvest.pairs) if not finding]
+    if criteria.judge is not None and passed:
+        before = usage_of(criteria.judge.teacher)
+        screens.by_judge(passed)
+        after, times = usage_of(criteria.judge.teacher), asking.forecast.pairs / len(passed)
+        read, written = after.read - before.read, after.written - before.written
+        price += (
+            f"; of the judge about {asking.forecast.pairs:,} requests, "
+            f"{times * read:,.0f} tokens read and {times * written:,.0f} written"
+        )
+    return f"generate: as the pilot goes, {price}; nothing but its replies was kept"
+
+
+def judge_endpoint(run: Run) -> CachingTeacher:
+    """Return the model of section ``judge``; its replies are kept."""
+    shared = run.settings.judge.model_dump(include=set(TeacherSettings.model_fields))
+    endpoint = TeacherSettings(kind="openai", **shared)
+    key = os.environ.get("OPENAI_API_KEY")
+    return CachingTeacher(EndpointTeacher(endpoint, key, say, "judge"), run.cache("replies"))
+
+
+def criteria_of(run: Run, brief: Brief) -> Criteria:
+    """Return what pairs are judged by; a judge is held against what people decided so far."""
+    settings, languages = run.settings.judge, run.settings.clean.languages
+    if not settings.model:
+        return Criteria(languages)
+    judge = ClaimsJudge(judge_endpoint(run), brief.prompts[CLAIMS])
+    latest = Home(run.store, run.registry).latest()
+    decided: dict[str, bool] = {}
+    known: list[Candidate] = []
+    if latest.keys() >= {"reviews", "candidate_pairs", "chunks"}:
+        reviews = run.store.read(latest["reviews"], Reviews)
+        decided = as_written(reviews, run.settings.review.adjudicator)
+        chunks = run.store.read(latest["chunks"], Chunks)
+        screens = Screens(chunks, table(SeedTasks, []), run.settings.screen, Criteria(languages))
+        pairs = run.store.read(latest["candidate_pairs"], Pairs)
+        chosen = pairs.filter(pl.col("pair_id").is_in(list(decided)))
+        judged = map(screens.alone, chosen.iter_rows(named=True))
+        rule = SCREEN_RULES["unsupported_claim"]
+        known = [pair for (_, pair), _ in judged if rule.fits(pair)]
+    judge = judge.calibrated(decided, known, settings.min_decisions, settings.min_kappa)
+    if judge.calibration:
+        say(f"judge of claims: {judge.calibration.text}")
+    return Criteria(languages, judge)
 
 
 def _scope(run: Run, corpus: Corpus) -> Scope:

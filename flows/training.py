@@ -127,23 +127,21 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
     The test rows are no part of the fingerprint: a new test row trains nothing.
     """
     settings = run.settings
-    everything, rows = run.store.read(examples, Examples), trainable_rows(run, examples)
+    trainable_rows(run, examples)  # an error where a split has none
+    rows: pl.DataFrame = run.store.read(examples, Examples)
     if settings.task.passages:
         home = Home(run.store, run.registry)
         chunks = run.store.read(home.dataset("chunks"), Chunks)
         splits = run.store.read(home.dataset("splits"), Splits)
         count, share = settings.evaluate.retrieved_chunks, settings.task.passages
-        everything = behind_passages(everything, chunks, splits, count, share)
-        rows = cast("DataFrame[Examples]", everything.filter(pl.col("split") != "test"))
+        rows = behind_passages(cast("DataFrame[Examples]", rows), chunks, splits, count, share)
     wanted = resolved(settings.train, hidden_size(base.path))
-    replayed = replay_rows(run, base, examples)
-    everything, rows = (
-        cast("DataFrame[Examples]", pl.concat([part, replayed])) for part in (everything, rows)
-    )
-    content, distilled = content_digest(rows), find_teacher(wanted, run.home / "models")
+    rows = pl.concat([rows, replay_rows(run, base, examples)])
+    content = content_digest(rows.filter(pl.col("split") != "test"))
+    distilled = find_teacher(wanted, run.home / "models")
     work = digest([content, wanted.model_dump(mode="json")])[:16]
     # With the test rows, for the leak proof at its start; they decide nothing.
-    given: dict[str, Any] = {"examples": Given(everything, content), "parents": {"from": examples}}
+    given: dict[str, Any] = {"examples": Given(rows, content), "parents": {"from": examples}}
     given["distilled_from"] = distilled.digest if distilled else None
     return run_training(run, stage, base, wanted, work, **given)
 
@@ -181,9 +179,8 @@ def store_drift_baseline(
     documents = run.store.read(corpus.documents, UniqueDocuments)
     seen = documents.filter(pl.col("doc_id").is_in(splits["doc_id"].to_list()))
     trained = run.store.read(data.examples, Examples).filter(split="train")
-    documents = cast("DataFrame[UniqueDocuments]", seen)
-    pairs = cast("DataFrame[Examples]", trained)
-    texts = pl.concat([document_texts(documents), pair_texts(pairs)])
+    told = document_texts(cast("DataFrame[UniqueDocuments]", seen))
+    texts = pl.concat([told, pair_texts(cast("DataFrame[Examples]", trained))])
     seed = run.settings.train.seed
     return run(
         DRIFT,

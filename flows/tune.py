@@ -10,25 +10,23 @@ from pandera.typing.polars import DataFrame
 from prefect import flow
 
 from flows.engine.console import StageProgress
-from flows.engine.context import Run, open_run, say
+from flows.engine.context import open_run, say
 from flows.models.loaded_model import LoadedModel, base_model, say_device
 from flows.training import latest_data, trainable_rows
 from flows.views.report import write_report
 from pipeline.core.cache import digest, write_atomically
-from pipeline.core.errors import SettingsError
 from pipeline.core.manifest import content_digest
 from pipeline.core.record import as_json
-from pipeline.core.store import Dataset, Store
+from pipeline.core.store import Store
 from pipeline.evaluate.retention.forgetting import read_general_set
 from pipeline.evaluate.retention.general import general_loss
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
-from pipeline.train.methods import METHODS
 from pipeline.train.models.base_model import BaseModel
 from pipeline.train.models.device import choose_device
 from pipeline.train.plan.hardware import training_machine
 from pipeline.train.plan.shapes import read_folder
-from pipeline.train.tune.choice import Choice, choose
+from pipeline.train.tune.choice import choose
 from pipeline.train.tune.search import Job, search
 from pipeline.train.tune.start import closed_form, measure_workload, rate_of
 from schemas.pairs import Examples
@@ -43,57 +41,43 @@ IGNORED = {"method", "rank", "alpha", "targets", "learning_rate", "epochs", "max
 def tune(settings: Settings) -> Report:
     """Search on the train and validation rows that are accepted now; the test set stays shut.
 
-    A MissingDataset or an InputError where there are no such rows, a SettingsError for an unknown
-    method, a TrainingError where the base model cannot be planned or trained.
+    It goes on with a search of the same rows, base and settings.
+
+    A MissingDataset or an InputError where there are no such rows, a TrainingError where the base
+    model cannot be planned or trained.
     """
-    check_methods(settings)
     with open_run("tune", settings) as run:
-        base = base_model(run.settings)
+        base = base_model(settings)
         _, _, data = latest_data(run)
-        return write_report(run, tuning=choose_training(run, base, data.examples))
-
-
-def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
-    """Search, or go on with a search of the same rows, base and settings."""
-    settings = run.settings
-    rows = cast("DataFrame[Examples]", trainable_rows(run, examples).sort("pair_id"))
-    fixed = settings.train.model_dump(mode="json", exclude=IGNORED)
-    limits = settings.tune.model_dump(mode="json", exclude=EXTENDABLE)
-    key = digest([content_digest(rows), base.digest, fixed, limits])
-    folder = run.home / "tune" / key[:16]
-    shape = read_folder(base.path)
-    workload = measure_workload(rows, base, settings.train)
-    start = closed_form(shape, workload.supervised)
-    first = settings.tune.methods[0]
-    why = f"{first} at rate {rate_of(first, shape.hidden):g}, rank {start.rank}: {start.why}"
-    say_device(settings.model)
-    say(f"tune  {folder.name}  starts from {why}")
-    job = Job(
-        examples=rows,
-        base=base,
-        shape=shape,
-        train=settings.train,
-        model=settings.model,
-        tune=settings.tune,
-        start=start,
-        workload=workload,
-        hardware=training_machine(choose_device(settings.model)),
-        forgetting=_rise(settings, run.store, base),
-    )
-    with StageProgress("tune") as bar:
-        study = search(job, folder, say, bar)
-    choice = choose(study, settings.tune, why)
-    write_atomically(folder / "choice.json", json.dumps(as_json(choice), indent=1).encode())
-    return choice
-
-
-def check_methods(settings: Settings) -> None:
-    """Raise a SettingsError when tune.methods names one that there is not."""
-    if unknown := [name for name in settings.tune.methods if name not in METHODS]:
-        raise SettingsError(
-            f"settings: tune.methods has {', '.join(unknown)}; expected some of "
-            f"{', '.join(METHODS)}; correct it"
+        rows = cast("DataFrame[Examples]", trainable_rows(run, data.examples).sort("pair_id"))
+        fixed = settings.train.model_dump(mode="json", exclude=IGNORED)
+        limits = settings.tune.model_dump(mode="json", exclude=EXTENDABLE)
+        key = digest([content_digest(rows), base.digest, fixed, limits])
+        folder = run.home / "tune" / key[:16]
+        shape = read_folder(base.path)
+        workload = measure_workload(rows, base, settings.train)
+        start = closed_form(shape, workload.supervised)
+        first = settings.tune.methods[0]
+        why = f"{first} at rate {rate_of(first, shape.hidden):g}, rank {start.rank}: {start.why}"
+        say_device(settings.model)
+        say(f"tune  {folder.name}  starts from {why}")
+        job = Job(
+            examples=rows,
+            base=base,
+            shape=shape,
+            train=settings.train,
+            model=settings.model,
+            tune=settings.tune,
+            start=start,
+            workload=workload,
+            hardware=training_machine(choose_device(settings.model)),
+            forgetting=_rise(settings, run.store, base),
         )
+        with StageProgress("tune") as bar:
+            study = search(job, folder, say, bar)
+        choice = choose(study, settings.tune, why)
+        write_atomically(folder / "choice.json", json.dumps(as_json(choice), indent=1).encode())
+        return write_report(run, tuning=choice)
 
 
 def _rise(settings: Settings, store: Store, base: BaseModel) -> Callable[[Path], float] | None:

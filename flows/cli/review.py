@@ -1,7 +1,6 @@
 """The human step on the command line: `tuneloop review`."""
 
 import getpass
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -56,7 +55,7 @@ def status(options: Options) -> None:
 
     settings = options.prepared()
     queue = open_queue(settings)
-    counts = asdict(queue.status())
+    counts = queue.status()
     facts = about_reviews(queue, settings)
     line = "  ".join(f"{name} {count}" for name, count in counts.items())
     options.show({**counts, "about": facts}, line, *lines_of(facts))

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from prefect.automations import Automation
 from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 from prefect.events.actions import RunDeployment, SendNotification
+from prefect.events.filters import AutomationFilter, AutomationFilterName
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import ObjectNotFound
@@ -68,42 +70,42 @@ def apply_automations(settings: Settings, deployments: Mapping[str, UUID]) -> No
     A drift event starts the retrain deployment with its evidence and reason. Without a block those
     that send are taken away.
     """
-    _upsert(_retrain_on_drift(settings, deployments["retrain"]))
+    retrain = RunDeployment(
+        source="selected",
+        deployment_id=deployments["retrain"],
+        job_variables=None,
+        parameters={
+            name: {"__prefect_kind": "jinja", "template": f"{{{{ event.payload.{name} }}}}"}
+            for name in ("evidence_id", "reason")
+        },
+    )
+    drift = EventTrigger(expect={DRIFT_EVENT}, match={**drift_resource(settings.paths.home)})
+    about = "Starts a retrain when the monitor has confirmed drift."
+    made = [Automation(name=RETRAIN_ON_DRIFT, description=about, trigger=drift, actions=[retrain])]
     kind, _, name = settings.notify.block.partition("/")
-    made: list[Automation] = []
     with get_client(sync_client=True) as client:
         if name:
             try:
                 block = client.read_block_document_by_name(name, kind).id
-                made = _notices(settings, deployments, block)
+                made += _notices(settings, deployments, block)
             except ObjectNotFound:
                 say(
                     f"notify.block: no block {settings.notify.block!r} found; expected one of "
                     "Prefect's page of blocks; make it there, and start `tuneloop up` again"
                 )
-        names = {automation.name for automation in made}
-        for old in client.read_automations():
-            ours = old.name in (TOLD, FAILED) or old.name.startswith(STOPPED)
-            if ours and old.name not in names:
+        names = [RETRAIN_ON_DRIFT, TOLD, FAILED, *(f"{STOPPED}{flow}" for flow in deployments)]
+        ours = AutomationFilter(name=AutomationFilterName(any_=names))
+        there: dict[str, Any] = {}
+        for old in client.read_automations(automations=ours):
+            if old.name in there or old.name not in {item.name for item in made}:
                 client.delete_automation(old.id)
+            there.setdefault(old.name, old)
     for automation in made:
-        _upsert(automation)
-
-
-def _retrain_on_drift(settings: Settings, deployment: UUID) -> Automation:
-    parameters = {
-        name: {"__prefect_kind": "jinja", "template": f"{{{{ event.payload.{name} }}}}"}
-        for name in ("evidence_id", "reason")
-    }
-    start = RunDeployment(
-        source="selected", deployment_id=deployment, job_variables=None, parameters=parameters
-    )
-    return Automation(
-        name=RETRAIN_ON_DRIFT,
-        description="Starts a retrain when the monitor has confirmed drift.",
-        trigger=EventTrigger(expect={DRIFT_EVENT}, match={**drift_resource(settings.paths.home)}),
-        actions=[start],
-    )
+        if known := there.get(automation.name):
+            automation.id, automation.enabled = known.id, known.enabled  # switched off, it stays so
+            automation.update()
+        else:
+            automation.create()
 
 
 def _notices(settings: Settings, deployments: Mapping[str, UUID], block: UUID) -> list[Automation]:
@@ -146,17 +148,3 @@ def longest_gap(cron: str, timezone: str) -> timedelta:
     dates = asyncio.run(schedule.get_dates(10, start=datetime.now(UTC)))
     gaps = (later - earlier for earlier, later in pairwise(dates))
     return timedelta(seconds=max(gap.total_seconds() for gap in gaps))
-
-
-def _upsert(automation: Automation) -> None:
-    """Create an automation, or update the one of its name; one that was switched off stays off."""
-    with get_client(sync_client=True) as client:
-        same = client.read_automations_by_name(name=automation.name)
-    if not same:
-        automation.create()
-        return
-    automation.id = same[0].id
-    automation.enabled = same[0].enabled
-    automation.update()
-    for extra in same[1:]:
-        Automation(**extra.model_dump()).delete()

@@ -44,18 +44,14 @@ def main(parent: int, grace: float, command: list[str]) -> int:
         child.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(timeout=grace)
-    _end_descendants()
-    code = child.wait()
-    return code if code >= 0 else 128 - code  # by a signal: written as a shell does
-
-
-def _end_descendants() -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         left = psutil.Process().children(recursive=True)
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
         psutil.wait_procs(left, timeout=CHILDREN_SECONDS)
+    code = child.wait()
+    return code if code >= 0 else 128 - code  # by a signal: written as a shell does
 
 
 def _prctl(option: int, value: int) -> None:

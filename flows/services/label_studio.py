@@ -4,13 +4,11 @@ It is bound to 127.0.0.1, keeps its data in the home folder and reaches no other
 password go to the server through its environment: other users can read command lines.
 """
 
-import json
 import os
 import secrets
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -64,8 +62,7 @@ call_command("migrate", verbosity=0)
 def label_studio_service(settings: Settings) -> Service:
     """Return how to run the server; makes its login when there is none.
 
-    A StoreError where the program is not installed or the login cannot be written, a ReviewError
-    where the login cannot be used.
+    A StoreError where the program is not installed, a ReviewError where the login cannot be used.
     """
     home = settings.paths.home.absolute()
     program = settings.label_studio.command or (
@@ -122,23 +119,18 @@ def _login(home: Path, url: str) -> Login:
     if login is not None and login.url == url:
         return login
     path = login_path(home)
-    if login is None:
+    if login is not None:
+        login = login.model_copy(update={"url": url})
+    else:
         # A token counts only for a user who is new: a database that outlived its login gets a
         # further user rather than one whose token nobody knows.
         known = (path.parent / DATABASE).exists()
         name = f"tuneloop-{secrets.token_hex(3)}" if known else "tuneloop"
-        login = Login(url, f"{name}@localhost", secrets.token_urlsafe(15), secrets.token_hex(20))
-    login = replace(login, url=url)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.parent.chmod(0o700)
-        text = json.dumps(asdict(login), indent=2) + "\n"
-        write_atomically(path, text.encode(), mode=0o600)
-    except OSError as error:
-        raise StoreError(
-            f"{path}: it cannot be written ({error.strerror}); expected a home folder that we own; "
-            "mend its rights, or choose another with --home"
-        ) from error
+        password, token = secrets.token_urlsafe(15), secrets.token_hex(20)
+        login = Login(url=url, username=f"{name}@localhost", password=password, token=token)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.chmod(0o700)
+    write_atomically(path, (login.model_dump_json(indent=2) + "\n").encode(), mode=0o600)
     return login
 
 

@@ -15,7 +15,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -116,18 +116,25 @@ def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
     if named and named != url:
         yield partial(_check, named)
         return
-    if url:
-        with _clients_ask(url, read_secret(home)):
-            yield partial(_check, url)
-        return
-    secret = new_secret()
-    service = _server(free_port(), home / "prefect" / "server.log", secret)
-    server = start(service)
-    try:
-        with _clients_ask(f"{service.url}/api", secret):
-            yield partial(wait_until_healthy, service, server)
-    finally:
-        stop(service, server)
+    with ExitStack() as stack:
+        if url:
+            secret, wait = read_secret(home), partial(_check, url)
+        else:
+            secret = new_secret()
+            service = _server(free_port(), home / "prefect" / "server.log", secret)
+            server = start(service)
+            stack.callback(stop, service, server)
+            url, wait = f"{service.url}/api", partial(wait_until_healthy, service, server)
+        given = {"PREFECT_API_URL": url, CLIENT_SECRET: secret}
+        before = {name: os.environ.get(name, "") for name in given}
+        os.environ |= given  # for the Prefect clients of this process and its children
+        try:
+            yield wait
+        finally:
+            for name, value in before.items():
+                os.environ[name] = value
+                if not value:
+                    del os.environ[name]
 
 
 def _check(url: str) -> None:
@@ -137,20 +144,6 @@ def _check(url: str) -> None:
             f"prefect: {url} is silent; expected the server that PREFECT_API_URL or `tuneloop up` "
             "names; start it, or unset PREFECT_API_URL"
         )
-
-
-@contextmanager
-def _clients_ask(url: str, secret: str) -> Iterator[None]:
-    """Let the Prefect clients of this process and its children use a server, for the block."""
-    before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", CLIENT_SECRET)}
-    os.environ |= {"PREFECT_API_URL": url, CLIENT_SECRET: secret}
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
 
 
 def free_port() -> int:

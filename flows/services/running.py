@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import httpx
@@ -37,16 +37,6 @@ class Up:
     prefect: str  # address of its page; the API is below ``/api``
     label_studio: str  # address; empty when none was started
     page: str = ""  # address of the front page
-
-
-@dataclass(frozen=True, slots=True)
-class Scheduled:
-    """A deployment on the server."""
-
-    name: str
-    next: datetime | None  # None when nothing is planned
-    last: datetime | None  # start of the last run that ended or runs
-    state: str  # of the last run; empty when there was none
 
 
 @contextmanager
@@ -99,23 +89,28 @@ def answers(api: str) -> bool:
         return False
 
 
-def schedules(api: str, secret: str) -> list[Scheduled]:
-    """Ask a Prefect server for its deployments, soonest first; httpx.HTTPError where it fails."""
+def schedules(api: str, secret: str) -> list[dict[str, Any]]:
+    """Ask a Prefect server for its deployments, soonest first; httpx.HTTPError where it fails.
+
+    Each has its ``name``, the time of the ``next`` run (None: nothing is planned), that of the
+    ``last`` one that ended or runs (None: there was none), and the ``state`` of the latter.
+    """
     from prefect.client.schemas.sorting import FlowRunSort
 
     soonest, latest = FlowRunSort.EXPECTED_START_TIME_ASC, FlowRunSort.EXPECTED_START_TIME_DESC
-    found = []
+    found: list[dict[str, Any]] = []
     with _client(api, secret) as client:
         flows = {flow.id: flow.name for flow in client.read_flows()}
         for deployment in client.read_deployments():
             due, begun = (runs_of([deployment.id], states) for states in (["SCHEDULED"], BEGUN))
             planned = client.read_flow_runs(flow_run_filter=due, sort=soonest, limit=1)
             last = client.read_flow_runs(flow_run_filter=begun, sort=latest, limit=1)
-            at = planned[0].expected_start_time if planned else None
-            ran, state = (last[0].start_time, last[0].state_name or "") if last else (None, "")
-            found.append(Scheduled(flows[deployment.flow_id], at, ran, state))
+            state = last[0].state_name or "" if last else ""
+            row: dict[str, Any] = {"name": flows[deployment.flow_id], "state": state}
+            row["next"] = planned[0].expected_start_time if planned else None
+            found.append(row | {"last": last[0].start_time if last else None})
     far = datetime.max.replace(tzinfo=UTC)
-    return sorted(found, key=lambda item: (item.next or far, item.name))
+    return sorted(found, key=lambda item: (item["next"] or far, item["name"]))
 
 
 def plan(api: str, secret: str) -> None:

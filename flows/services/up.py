@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -31,15 +32,15 @@ from flows.engine.home import check_space
 from flows.engine.settings_file import dump_settings
 from flows.services import running
 from flows.services.prefect import CLIENT_SECRET, prefect_service, read_secret, secret_path
-from flows.services.running import Scheduled, Up
+from flows.services.running import Up
 from flows.services.service import Service, Supervisor, check_port
 from pipeline.core.cache import write_atomically
 from pipeline.core.journal import now
+from pipeline.core.record import as_json as facts_of
 from pipeline.settings import Settings
 
 CHECK_SECONDS = 3.0
 BEAT_SECONDS = 90.0  # age of the last beat of a serving process that is not well; usual are 10 s
-TITLES = {"page": "Front page", "prefect": "Prefect", "label_studio": "Label Studio"}
 SERVING_STOP_SECONDS = 40.0  # Prefect gives flow runs 30 s to end when it stops them
 _say = partial(console.print, markup=False, soft_wrap=True)
 
@@ -53,8 +54,7 @@ def up(settings: Settings, as_json: bool) -> None:
     home = settings.paths.home
     with running.sole(home) as alone:
         if not alone:
-            _say_where(running.running_up(home), as_json)
-            return
+            return _tell(running.running_up(home), home, [], as_json)
         check_space(home, settings.store.min_free_megabytes)
         # The pages of the runs show their lines; on the command line our own stand for them.
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
@@ -108,24 +108,16 @@ def _start(settings: Settings, supervisor: Supervisor, as_json: bool) -> None:
         supervisor.wait()
     here = replace(here, ready=True)
     running.record(home, here)
-    planned: list[Scheduled] = []
+    planned: list[dict[str, Any]] = []
     api, secret = f"{here.prefect}/api", read_secret(home)
     try:
         running.plan(api, secret)
         planned = running.schedules(api, secret)
     except httpx.HTTPError as error:  # the server is too busy to say
         _say(f"prefect: no plan yet ({error}); `tuneloop status` shows it later")
+    _tell(here, home, planned, as_json)
     if not as_json:
-        return _say_all(here, home, planned)
-    facts = {
-        "running": True,
-        "process": here.process,
-        **_addresses(here),
-        "prefect_login": str(secret_path(home)),
-        "login": str(login_path(home)) if here.label_studio else None,
-        "next": {item.name: item.next and item.next.isoformat() for item in planned},
-    }
-    click.echo(json.dumps(facts))
+        click.echo("\nCtrl-C stops everything.")
 
 
 def _beats(beat: Path) -> bool:
@@ -167,42 +159,45 @@ def page_service(settings: Settings) -> Service:
     )
 
 
-def _say_where(there: Up | None, as_json: bool) -> None:
-    """Say that another process has this home, and where its servers are."""
+def _tell(there: Up | None, home: Path, planned: Any, as_json: bool) -> None:
+    """Say where the servers of a home are, None while they stop, and what runs when."""
+    found = facts_of(there) if there else {}
     if as_json:
-        facts = {"running": True, "process": there.process if there else None}
-        click.echo(json.dumps(facts | (_addresses(there) if there else {})))
+        logins = {"prefect_login": str(secret_path(home)), "login": None}
+        if found.get("label_studio"):
+            logins["login"] = str(login_path(home))
+        following = {item["name"]: item["next"] for item in facts_of(planned)}
+        facts = {"running": True, "process": None} | found | logins | {"next": following}
+        click.echo(json.dumps(facts))
     elif there is None:
         click.echo("tuneloop up is starting or stopping in another process; try again in a moment")
     else:
-        state = "runs already" if there.ready else "is starting"
-        click.echo(f"tuneloop up {state}: process {there.process}, since {there.since}")
-        for name, address in _addresses(there).items():
-            if address:
-                click.echo(f"  {TITLES[name]:<14} {address}")
+        lines = [*server_lines(found, home), f"logs          {home / 'services'}"]
+        lines += ["", *schedule_lines(facts_of(planned))] if planned else []
+        click.echo("\n".join(lines))
 
 
-def _addresses(there: Up) -> dict[str, str]:
-    return {name: getattr(there, name) for name in TITLES}
+def server_lines(servers: Mapping[str, Any], home: Path) -> list[str]:
+    """Return where the servers of an :class:`Up` are, as JSON has it, and where their logins."""
+    state = "running" if servers["ready"] else "starting"
+    lines = [f"{state} since {local(servers['since'])}, process {servers['process']}"]
+    lines.append(f"Front page    {servers['page']}")
+    lines.append(f"Prefect       {servers['prefect']}  login: {secret_path(home)}")
+    if servers["label_studio"]:
+        lines.append(f"Label Studio  {servers['label_studio']}  login: {login_path(home)}")
+    return lines
 
 
-def _say_all(here: Up, home: Path, planned: list[Scheduled]) -> None:
-    studio = f"\nLabel Studio   {here.label_studio}\n{'':<15}its login is in {login_path(home)}"
-    studio = studio if here.label_studio else ""
-    runs = "".join(f"\n  {item.name:<12} {local(item)}" for item in planned)
-    click.echo(f"""
-Front page     {here.page}
-Prefect        {here.prefect}/deployments
-               the login of both is the line in {secret_path(home)}{studio}
-logs           {home / "services"}
-
-next runs, {datetime.now().astimezone():%Z (UTC%z)}{runs}
-
-Ctrl-C stops everything.""")
+def schedule_lines(schedules: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a table of deployments: of :func:`running.schedules`, as JSON has it."""
+    lines = [f"{'':<12}{'next run':<22}last run"]
+    for item in schedules:
+        last = f"{local(item['last'])}  {item['state']}" if item["last"] else item["state"]
+        none = "on a drift event" if item["name"] == "retrain" else "-"
+        lines.append(f"{item['name']:<12}{local(item['next']) or none:<22}{last or 'none yet'}")
+    return lines
 
 
-def local(item: Scheduled) -> str:
-    """Say when a deployment runs next, in local time."""
-    if item.next is None:
-        return "on a drift event, or by hand" if item.name == "retrain" else "nothing planned"
-    return f"{item.next.astimezone():%a %d %b %H:%M}"
+def local(time: str | None) -> str:
+    """Return a UTC time in the local time zone, which it names; empty for None."""
+    return f"{datetime.fromisoformat(time).astimezone():%a %d %b %H:%M %Z}" if time else ""

@@ -146,7 +146,7 @@ def _review(run: Run) -> contents.Review | None:
         "disagreed": metrics["reviewers_disagree"],
         "decision": decisions[0] if decisions else "",
         "folder": str(run.home / "reviews"),
-    } | asdict(open_queue(run.settings).status())
+    } | open_queue(run.settings).status()
     return contents.Review.model_validate(metrics | facts, extra="ignore")
 
 

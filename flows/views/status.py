@@ -1,19 +1,17 @@
 """`tuneloop status`: where everything stands, also of a new home. Reads only, needs no server."""
 
 import json
-from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import httpx
 
-from annotation.label_studio_connection import login_path
 from annotation.queues import CombinedQueue, open_queue
 from flows.engine.context import say_once
-from flows.services.prefect import read_secret, secret_path
-from flows.services.running import Scheduled, Up, running_up, schedules
+from flows.services.prefect import read_secret
+from flows.services.running import Up, running_up, schedules
+from flows.services.up import local, schedule_lines, server_lines
 from pipeline.core.errors import ReviewError, StoreError
 from pipeline.core.journal import now
 from pipeline.core.record import as_json
@@ -66,7 +64,7 @@ def status(settings: Settings) -> Facts:
     return {name: as_json(fact) for name, fact in facts.items()}
 
 
-def _schedules(there: Up | None, home: Path) -> list[Scheduled] | None:
+def _schedules(there: Up | None, home: Path) -> list[Facts] | None:
     if there is None or not there.ready:
         return None
     try:
@@ -85,15 +83,17 @@ def _reviews(settings: Settings) -> Facts | None:
         server = queue.server if isinstance(queue, CombinedQueue) else None
         batches = server.batches(queue.stored()) if server else ()
         waiting = [batch for batch in batches if batch["open"]]
-        return {**asdict(queue.status()), "batches": waiting}
+        return {**queue.status(), "batches": waiting}
     except ReviewError as error:
         return {"error": str(error)}
 
 
 def _lines(facts: Facts, settings: Settings) -> list[tuple[str, list[str]]]:
+    stopped = ["not running; start them with `tuneloop up`"]
+    servers = facts["servers"]
     return [
         ("home", [facts["home"]]),
-        ("servers", _server_lines(facts["servers"], Path(facts["home"]))),
+        ("servers", server_lines(servers, settings.paths.home) if servers else stopped),
         ("schedules", _schedule_lines(facts, settings)),
         ("reviews", _review_lines(facts["reviews"])),
         ("champion", [_ref_line(facts["champion"], "none yet; `tuneloop run` makes one")]),
@@ -103,29 +103,13 @@ def _lines(facts: Facts, settings: Settings) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _server_lines(servers: Facts | None, home: Path) -> list[str]:
-    if servers is None:
-        return ["not running; start them with `tuneloop up`"]
-    state = "running" if servers["ready"] else "starting"
-    lines = [f"{state} since {_local(servers['since'])}, process {servers['process']}"]
-    lines.append(f"Front page    {servers['page']}")
-    lines.append(f"Prefect       {servers['prefect']}  login: {secret_path(home)}")
-    if servers["label_studio"]:
-        lines.append(f"Label Studio  {servers['label_studio']}  login: {login_path(home)}")
-    return lines
-
-
 def _schedule_lines(facts: Facts, settings: Settings) -> list[str]:
     if facts["schedules"] is None:
         planned = settings.schedule
         names = ("curate", "synthesize", "review", "monitor", "reconcile")
         crons = [f"{name:<12}{getattr(planned, name) or 'never'}" for name in names]
         return [*crons, f"cron in {planned.timezone}; they run while `tuneloop up` does"]
-    lines = [f"{'':<12}{'next run':<22}last run"]
-    for item in facts["schedules"]:
-        last = f"{_local(item['last'])}  {item['state']}" if item["last"] else item["state"]
-        lines.append(f"{item['name']:<12}{_local(item['next']) or '-':<22}{last or 'none yet'}")
-    return lines
+    return schedule_lines(facts["schedules"])
 
 
 def _review_lines(reviews: Facts | None) -> list[str]:
@@ -136,7 +120,7 @@ def _review_lines(reviews: Facts | None) -> list[str]:
     counts = [f"{name} {value}" for name, value in reviews.items() if name != "batches"]
     return ["  ".join(counts)] + [
         f"Label Studio, batch {batch['batch']}: {batch['open']} of {batch['tasks']} open, pushed "
-        f"{_local(batch['pushed_at'])}"
+        f"{local(batch['pushed_at'])}"
         for batch in reviews["batches"]
     ]
 
@@ -144,23 +128,18 @@ def _review_lines(reviews: Facts | None) -> list[str]:
 def _ref_line(ref: Facts | None, none: str) -> str:
     if ref is None:
         return none
-    return f"{ref['name']}/{ref['fingerprint'][:12]} since {_local(ref['at'])}  ({ref['reason']})"
+    return f"{ref['name']}/{ref['fingerprint'][:12]} since {local(ref['at'])}  ({ref['reason']})"
 
 
 def _decision_lines(decision: Facts | None) -> list[str]:
     if decision is None:
         return ["no check yet"]
     lines = (reasons_line([Reason.model_validate(row)]) for row in decision["reasons"])
-    return [f"{decision['action']} at {_local(decision['at'])}", *lines]
+    return [f"{decision['action']} at {local(decision['at'])}", *lines]
 
 
 def _retrain_lines(facts: Facts) -> list[str]:
     last, allowed = facts["retrain"], facts["next_retrain_at"]
-    lines = [f"last: {last['outcome']} at {_local(last['at'])}"] if last else ["none yet"]
-    when = f"not before {_local(allowed)}" if allowed else "at any time"
+    lines = [f"last: {last['outcome']} at {local(last['at'])}"] if last else ["none yet"]
+    when = f"not before {local(allowed)}" if allowed else "at any time"
     return [*lines, f"by itself {when}"]
-
-
-def _local(time: str | None) -> str:
-    """Write a UTC time in the local time zone, which it names."""
-    return f"{datetime.fromisoformat(time).astimezone():%a %d %b %H:%M %Z}" if time else ""

@@ -1,5 +1,6 @@
 import pytest
 
+from annotation.items import to_items
 from annotation.queue_files import FileQueue
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import table
@@ -54,7 +55,7 @@ def chunks():
 @pytest.fixture
 def queue(tmp_path, chunks):
     queue = FileQueue(tmp_path / "reviews")
-    queue.push(make_pairs(6), chunks)
+    queue.push(to_items(make_pairs(6), chunks))
     return queue
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from annotation.decisions import Decision
+from annotation.items import to_items
 from annotation.label_studio import LabelStudioQueue
 from annotation.label_studio_connection import Connection
 from annotation.label_studio_ledger import State
@@ -43,14 +44,14 @@ def test_the_files_are_taken_in_and_filled_while_the_server_is_down(server, queu
     assert pulled.reviews["pair_id"].to_list() == [ids[0]]
     assert server._server.url in pulled.missed and "tuneloop up" in pulled.missed
     assert "accept" in (queue.folder / "decisions.jsonl").read_text()  # stored for good
-    result = both.push(make_pairs(8), chunks)
+    result = both.push(to_items(make_pairs(8), chunks))
     assert (result.new, result.already, result.missed) == (2, 6, pulled.missed)
     assert queued_ids(queue) == (ids[:8], ids[:8])
-    assert both.status().queued == 8
+    assert both.status()["queued"] == 8
 
 
 def test_a_push_alone_says_that_the_server_is_down(server, queue, chunks):
-    result = CombinedQueue(server, queue.folder).push(make_pairs(7), chunks)
+    result = CombinedQueue(server, queue.folder).push(to_items(make_pairs(7), chunks))
     assert result.new == 1 and "no answer" in result.missed
 
 
@@ -59,10 +60,10 @@ def test_a_retired_server_is_asked_nothing_and_new_pairs_go_to_the_files(
 ):
     decide(queue, ids[0])
     both = CombinedQueue(server, queue.folder, retired=True)
-    assert both.push(make_pairs(8), chunks) == PushResult(new=2, already=6)
+    assert both.push(to_items(make_pairs(8), chunks)) == PushResult(new=2, already=6)
     pulled = both.pull()
     assert pulled.reviews["pair_id"].to_list() == [ids[0]] and not pulled.missed
-    assert both.status().queued == 8
+    assert both.status()["queued"] == 8
 
 
 def test_a_home_without_a_login_has_the_files_alone_unless_label_studio_was_used(tmp_path):
@@ -78,15 +79,15 @@ def test_a_disagreement_gets_a_blank_row_for_a_third_person_and_closes_with_it(q
     queue.policy = Policy(ReviewSettings(overlap=0))
     fill_csv(queue, {ids[0]: ACCEPT})
     queue.decide(Decision(ids[0], "reject", "", ("wrong",), "", "bo"))
-    queue.push(make_pairs(6), chunks)
+    queue.push(to_items(make_pairs(6), chunks))
     assert sorted(queued_ids(queue)[1]) == sorted([ids[0], *ids[:6]])  # Ann's row, a blank one
     assert [item["pair_id"] for item in queue.open_items("Ann")] == ids[1:6]
     assert [item["pair_id"] for item in queue.open_items("Cy")] == ids[:6]
-    assert (queue.status().open, queue.status().done) == (6, 0)
+    assert (queue.status()["open"], queue.status()["done"]) == (6, 0)
     queue.decide(Decision(ids[0], "accept", "", (), "", "Cy"))
-    queue.push(make_pairs(6), chunks)
+    queue.push(to_items(make_pairs(6), chunks))
     assert sorted(queued_ids(queue)[1]) == sorted(ids[:6])
-    assert (queue.status().open, queue.status().done) == (5, 1)
+    assert (queue.status()["open"], queue.status()["done"]) == (5, 1)
 
 
 class DecidedElsewhere(FileQueue):
@@ -105,8 +106,8 @@ def test_blank_rows_of_pairs_decided_elsewhere_leave_the_csv(queue, ids, chunks)
     queue.close()
     assert queued_ids(queue) == (ids[:6], [ids[1], *ids[3:6]])
     queue.elsewhere = (ids[0], ids[2])
-    queue.push(make_pairs(6), chunks)
+    queue.push(to_items(make_pairs(6), chunks))
     assert queued_ids(queue) == (ids[:6], [ids[1], *ids[3:6]])
     queue.elsewhere = ()
-    queue.push(make_pairs(6), chunks)  # the decision elsewhere was taken back
+    queue.push(to_items(make_pairs(6), chunks))  # the decision elsewhere was taken back
     assert sorted(queued_ids(queue)[1]) == sorted(ids[:6])

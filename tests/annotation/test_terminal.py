@@ -10,13 +10,16 @@ import pytest
 from rich.console import Console
 
 from annotation.decisions import Decision
-from annotation.terminal import highlighted, review_in_terminal, show
+from annotation.items import evidence_span, to_items
+from annotation.terminal import review_in_terminal, show
 from tests.annotation.conftest import make_pairs
 
 
 def sit(queue, keys, reviewer="Ann"):
     out = io.StringIO()
-    session = review_in_terminal(queue, reviewer, Console(file=out, width=100), io.StringIO(keys))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "stdin", io.StringIO(keys))
+        session = review_in_terminal(queue, reviewer, Console(file=out, width=100))
     return session, out.getvalue()
 
 
@@ -42,7 +45,7 @@ def test_every_verdict_can_be_given_line_by_line(queue, ids):
 
 def test_an_answer_of_several_lines_is_edited_as_lines_and_lines_alone_are_an_edit(queue, chunks):
     pair = make_pairs(1, start=90).with_columns(response=pl.lit("Steps:\n1. Open it. 2. Wait."))
-    queue.push(pair, chunks)
+    queue.push(to_items(pair, chunks))
     (key,) = pair["pair_id"]
     steps = "Steps:\n\n1. Open it.\n   - slowly\n2. Wait."
     _, shown = sit(queue, "s\n" * 6 + f"e\n\n{steps}\n.\n")
@@ -80,11 +83,14 @@ def test_decided_and_skipped_pairs_are_not_shown_again(queue, ids):
 
 
 def test_the_evidence_is_highlighted_across_line_breaks():
-    text = highlighted("Note. The pump holds\n6 bar (max). End.", "The pump holds 6 bar (max).")
-    assert [text.plain[span.start : span.end] for span in text.spans] == [
-        "The pump holds\n6 bar (max)."
-    ]
-    assert highlighted("abc", "").spans == [] and highlighted("abc", "xyz").spans == []
+    item = dict.fromkeys(("hint", "document", "instruction", "input", "response"), "")
+    item |= {"chunk_text": "Note. The pump holds\n6 bar (max). End."}
+    item |= {"evidence": "The pump holds 6 bar (max)."}
+    out = io.StringIO()
+    show(item, Console(file=out, width=80, force_terminal=True, color_system="standard"))
+    assert "\x1b[1;30;43mThe pump holds\x1b[0m" in out.getvalue()
+    assert "\x1b[1;30;43m6 bar (max).\x1b[0m End." in out.getvalue()
+    assert evidence_span("abc", "") == evidence_span("abc", "xyz") == (0, 0)
 
 
 def test_text_of_a_document_can_neither_style_nor_steer_the_terminal():

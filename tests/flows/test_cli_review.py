@@ -5,6 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from annotation.items import to_items
 from annotation.label_studio_connection import login_path
 from annotation.label_studio_ledger import Ledger, State
 from annotation.queue_files import FileQueue
@@ -20,7 +21,7 @@ from tests.annotation.test_queue import fill_csv
 def queue(tmp_path):
     """The files, with one pair accepted in the CSV."""
     queue = FileQueue(tmp_path / "reviews")
-    queue.push(make_pairs(3), table(Chunks, [CHUNK]))
+    queue.push(to_items(make_pairs(3), table(Chunks, [CHUNK])))
     Ledger(queue.folder / "label_studio").save(State("mark", project=1))
     login = {"url": f"http://127.0.0.1:{free_port()}", "username": "a", "password": "b"}
     login_path(tmp_path).parent.mkdir()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,13 +14,11 @@ from typing import Any
 import psutil
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
-from ruamel.yaml import YAML
 
 from flows.engine.context import MODEL_SLOTS
 from flows.engine.settings_file import dump_settings, load_settings
 from flows.services.automations import RETRAIN_ON_DRIFT, drift_resource, emit_drift
-from flows.services.deploy import REGISTRY, apply, parameters, prefect_yaml
+from flows.services.deploy import REGISTRY, apply
 from pipeline.settings import Settings
 from tests.flows.standin import ENTRIES
 
@@ -281,62 +278,32 @@ def miss_runs(client: SyncPrefectClient, deployment: object) -> None:
     client.request("POST", "/deployments/{id}/schedule", path_params=key, json=body)
 
 
-def test_prefect_yaml_says_what_the_registry_says(settings):
-    text = prefect_yaml(settings)
-    found = YAML(typ="safe").load(text)["deployments"]
-    assert [item["entrypoint"] for item in found] == [entry.entrypoint for entry in REGISTRY]
-    for item, entry in zip(found, REGISTRY, strict=True):
-        assert item["name"] == "tuneloop"
-        assert item["parameters"] == parameters(settings)
-        assert [plan["cron"] for plan in item["schedules"]] == [
-            cron for cron in [entry.cron(settings)] if cron
-        ]
-        assert item["work_pool"]["name"] == f"tuneloop-{entry.pool}"
-    assert {entry.name for entry in REGISTRY if entry.pool == "gpu"} == {"synthesize", "retrain"}
-
-
-def test_prefect_deploys_from_the_yaml_and_the_deployments_are_left_to_workers(
-    client, settings, tmp_path
-):
-    for kind in ("cpu", "gpu"):
-        client.create_work_pool(WorkPoolCreate(name=f"tuneloop-{kind}", type="process"))
+def test_deployments_for_workers_are_left_to_them(client, settings, tmp_path):
+    """Made twice, on the way of a person who knows no more than the settings."""
     (tmp_path / "settings.toml").write_text(dump_settings(settings))
     settings = load_settings(tmp_path / "settings.toml")  # with absolute paths
-    made = subprocess.run(
-        [sys.executable, "-m", "flows.services.deploy", "--yaml", str(tmp_path / "settings.toml")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    folder = tmp_path / "elsewhere"
-    folder.mkdir()
-    (folder / "prefect.yaml").write_text(made.stdout)
-    program = shutil.which("prefect", path=Path(sys.executable).parent)
-    done = subprocess.run(
-        [str(program), "--no-prompt", "deploy", "--all", "--prefect-file", "prefect.yaml"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    command = [sys.executable, "-m", "flows.services.deploy", "--workers"]
+    for _ in "12":
+        made = subprocess.run(
+            [*command, str(tmp_path / "settings.toml")], capture_output=True, text=True, check=True
+        )
+    assert "prefect worker start --pool tuneloop-gpu" in made.stdout
+    assert {pool.type for pool in client.read_work_pools()} == {"process"}
     there = {item.entrypoint: item for item in client.read_deployments()}
     assert there.keys() == {entry.entrypoint for entry in REGISTRY}
     for entry in REGISTRY:
         deployment = there[entry.entrypoint]
         assert deployment.work_pool_name == f"tuneloop-{entry.pool}"
-        assert deployment.parameters == parameters(settings)
+        changed = settings.model_dump(mode="json", exclude_defaults=True)
+        assert deployment.parameters == {"settings": changed}
         assert [plan.schedule.cron for plan in deployment.schedules] == [
             cron for cron in [entry.cron(settings)] if cron
         ]
         assert deployment.global_concurrency_limit.limit == 1
-    subprocess.run(
-        [sys.executable, "-m", "flows.services.deploy", "--apply", str(tmp_path / "settings.toml")],
-        check=True,
-    )
     assert [item.served for item in apply(settings)] == [None] * len(REGISTRY)
     [automation] = client.read_automations()
     assert automation.actions[0].deployment_id == there["flows.retrain.retrain"].id
+    assert {entry.name for entry in REGISTRY if entry.pool == "gpu"} == {"synthesize", "retrain"}
 
 
 def test_every_flow_of_the_registry_has_a_time_limit():

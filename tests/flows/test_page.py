@@ -7,6 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from annotation.decisions import Decision
+from annotation.items import to_items
 from annotation.queue_files import FileQueue
 from flows.views.page import application
 from pipeline.core.outcome import table
@@ -80,7 +81,7 @@ def test_what_a_person_has_to_look_at_stands_first(client, settings):
 def test_open_reviews_and_whether_people_agree_are_shown(client, settings):
     queue = FileQueue(settings.paths.home / "reviews")
     pairs = make_pairs(8)
-    queue.push(pairs, table(Chunks, [CHUNK]))
+    queue.push(to_items(pairs, table(Chunks, [CHUNK])))
     for key in pairs["pair_id"][:7]:
         for person in ("ada", "ben"):
             queue.decide(Decision(key, "accept", "", (), "", person))

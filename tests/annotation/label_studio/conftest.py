@@ -9,7 +9,7 @@ import pytest
 from annotation.label_studio import LabelStudioQueue
 from annotation.label_studio_connection import Connection, find_connection, invite, read_login
 from annotation.label_studio_ledger import Ledger
-from annotation.queue import standing
+from annotation.queue_files import FileQueue
 from flows.services.label_studio import label_studio_service
 from flows.services.prefect import free_port
 from flows.services.service import start, stop, wait_until_healthy
@@ -22,7 +22,7 @@ ALONE = Policy(ReviewSettings(overlap=0))
 
 def status_of(queue):
     """Count the pairs of the server alone."""
-    return standing(queue.queued(), queue.stored(), queue.policy)
+    return FileQueue.status(queue)
 
 
 class Running:

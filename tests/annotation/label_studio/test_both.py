@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from annotation.decisions import Decision
+from annotation.items import to_items
 from annotation.label_studio import LabelStudioQueue
-from annotation.queue import PushResult, QueueStatus
+from annotation.queue import PushResult
 from annotation.queue_files import FileQueue
 from annotation.queues import CombinedQueue
 from annotation.terminal import review_in_terminal
@@ -25,9 +26,9 @@ from tests.annotation.test_queue import fill_csv, queued_ids, verdicts
 def both(queue, tmp_path, chunks):
     """Six pairs in the files, and then in Label Studio as well: the way of a first day."""
     files = FileQueue(tmp_path)
-    assert files.push(make_pairs(6), chunks) == PushResult(new=6, already=0)
+    assert files.push(to_items(make_pairs(6), chunks)) == PushResult(new=6, already=0)
     both = CombinedQueue(queue, tmp_path)
-    assert both.push(make_pairs(6), chunks) == PushResult(new=6, already=0)
+    assert both.push(to_items(make_pairs(6), chunks)) == PushResult(new=6, already=0)
     return both
 
 
@@ -36,33 +37,34 @@ def by_ann(pair_id, verdict="accept", reviewer="ann"):
 
 
 def test_a_pair_queued_in_both_counts_once(both, ids, ann, project_tasks):
-    assert both.status() == QueueStatus(queued=6, open=6, skipped=0, done=0, bounced=0)
+    assert both.status() == dict(queued=6, open=6, skipped=0, done=0, bounced=0)
     ann.decide(project_tasks(both.server)[ids[0]][0], "accept")
     fill_csv(both, {ids[1]: {"verdict": "accept", "reviewer": "Bo"}})
     both.decide(by_ann(ids[1], "accept"))  # two people, one pair
     both.pull()
-    assert both.status() == QueueStatus(queued=6, open=4, skipped=0, done=2, bounced=0)
+    assert both.status() == dict(queued=6, open=4, skipped=0, done=2, bounced=0)
 
 
 def test_new_pairs_go_to_both(both, ids, chunks, project_tasks):
-    assert both.push(make_pairs(8), chunks) == PushResult(new=2, already=6)
+    assert both.push(to_items(make_pairs(8), chunks)) == PushResult(new=2, already=6)
     assert queued_ids(both) == (ids[:8], ids[:8])
     assert sorted(project_tasks(both.server)) == sorted(ids[:8])
-    assert both.status().queued == 8
+    assert both.status()["queued"] == 8
 
 
 def test_what_is_decided_in_label_studio_is_offered_nowhere_else(
-    both, ids, chunks, ann, project_tasks
+    both, ids, chunks, ann, project_tasks, monkeypatch
 ):
     ann.decide(project_tasks(both.server)[ids[0]][0], "accept")
     both.pull()
     assert [item["pair_id"] for item in both.open_items("bo")] == ids[1:6]
     assert queued_ids(both) == (ids[:6], ids[1:6])
     out = io.StringIO()
-    session = review_in_terminal(both, "bo", Console(file=out), io.StringIO("a\nq\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a\nq\n"))
+    session = review_in_terminal(both, "bo", Console(file=out))
     assert "case 0?" not in out.getvalue() and "case 1?" in out.getvalue()
     assert session["left"] == 4
-    both.push(make_pairs(6)[1:], chunks)
+    both.push(to_items(make_pairs(6)[1:], chunks))
     assert queued_ids(both)[1] == ids[2:6]
 
 
@@ -72,11 +74,11 @@ def test_what_is_decided_in_the_files_leaves_label_studio_until_it_is_taken_back
     both.decide(by_ann(ids[0]))
     both.pull()
     assert sorted(project_tasks(both.server)) == sorted(ids[1:6])
-    assert both.status() == QueueStatus(queued=6, open=5, skipped=0, done=1, bounced=0)
+    assert both.status() == dict(queued=6, open=5, skipped=0, done=1, bounced=0)
     (batch,) = both.server.batches(both.stored())
     assert (batch["tasks"], batch["decided"], batch["open"]) == (6, 1, 5)
     both.decide(by_ann(ids[0], "skip"))
-    assert both.push(make_pairs(6), chunks) == PushResult(new=1, already=5)
+    assert both.push(to_items(make_pairs(6), chunks)) == PushResult(new=1, already=5)
     assert sorted(project_tasks(both.server)) == sorted(ids[:6])
 
 
@@ -112,7 +114,7 @@ def test_a_disagreement_is_given_to_a_third_person_until_it_is_settled(
         ann.decide(task, "accept")
         both.decide(Decision(pair_id, "reject", "", ("wrong",), "", "bo"))
     both.pull()
-    assert both.status() == QueueStatus(queued=6, open=6, skipped=0, done=0, bounced=0)
+    assert both.status() == dict(queued=6, open=6, skipped=0, done=0, bounced=0)
     given = ann.call("GET", f"/api/tasks/{first}/")
     assert (given["overlap"], given["is_labeled"], given["total_annotations"]) == (2, False, 1)
     project = given["project"]
@@ -121,7 +123,7 @@ def test_a_disagreement_is_given_to_a_third_person_until_it_is_settled(
     ben.decide(first, "reject", flags=["wrong"])
     both.decide(by_ann(ids[1], reviewer="cy"))  # the other one is settled in the files
     both.pull()
-    assert both.status() == QueueStatus(queued=6, open=4, skipped=0, done=2, bounced=0)
+    assert both.status() == dict(queued=6, open=4, skipped=0, done=2, bounced=0)
     closed = ann.call("GET", f"/api/tasks/{second}/")
     assert (closed["overlap"], closed["is_labeled"]) == (1, True)
     assert ben.call("GET", f"/api/projects/{project}/next")["id"] not in (first, second)
@@ -159,7 +161,7 @@ def test_a_pull_killed_while_it_closes_is_completed_by_the_next_one(
     assert sorted(project_tasks(both.server)) == sorted(ids[:6])
     both.pull()
     assert sorted(project_tasks(both.server)) == sorted(ids[2:6])
-    assert both.push(make_pairs(6)[2:], chunks) == PushResult(new=0, already=4)
+    assert both.push(to_items(make_pairs(6)[2:], chunks)) == PushResult(new=0, already=4)
 
 
 def test_a_restarted_label_studio_catches_up_with_what_the_files_took_in(
@@ -173,8 +175,8 @@ def test_a_restarted_label_studio_catches_up_with_what_the_files_took_in(
     meanwhile = CombinedQueue(down, both.folder)
     fill_csv(both, {ids[0]: {"verdict": "accept", "reviewer": "Ann"}})
     assert verdicts(meanwhile.pull()) == {ids[0]: "accept"}
-    assert meanwhile.push(make_pairs(7)[1:], chunks).missed
+    assert meanwhile.push(to_items(make_pairs(7)[1:], chunks)).missed
     pulled = both.pull()
     assert not pulled.missed and verdicts(pulled) == {ids[0]: "accept"}
-    assert both.push(make_pairs(7)[1:], chunks) == PushResult(new=1, already=5)
+    assert both.push(to_items(make_pairs(7)[1:], chunks)) == PushResult(new=1, already=5)
     assert sorted(project_tasks(both.server)) == sorted(ids[1:7])

@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from annotation.items import to_items
 from annotation.label_studio import LabelStudioQueue
 from annotation.label_studio_connection import Connection, find_connection
 from annotation.queue import PushResult
@@ -19,7 +20,7 @@ KEY = "0123456789abcdef0123456789abcdef01234567"
 
 def message_of(queue, chunks):
     with pytest.raises(ReviewError) as caught:
-        queue.push(make_pairs(3), chunks)
+        queue.push(to_items(make_pairs(3), chunks))
     message = str(caught.value)
     assert "\n" not in message and KEY not in message
     assert message.count("; ") >= 2
@@ -105,11 +106,11 @@ def test_a_wrong_key(connection, chunks, tmp_path, key):
 
 
 def test_nothing_is_lost_while_the_server_is_away(queue, connection, chunks, ids, project_tasks):
-    queue.push(make_pairs(2), chunks)
+    queue.push(to_items(make_pairs(2), chunks))
     away = Connection(f"http://127.0.0.1:{free_port()}", connection.key)
     with pytest.raises(ReviewError, match="no answer"):
-        LabelStudioQueue(queue.folder, away, queue._settings).push(make_pairs(5), chunks)
-    assert queue.push(make_pairs(5), chunks) == PushResult(new=3, already=2)
+        LabelStudioQueue(queue.folder, away, queue._settings).push(to_items(make_pairs(5), chunks))
+    assert queue.push(to_items(make_pairs(5), chunks)) == PushResult(new=3, already=2)
     assert sorted(project_tasks(queue)) == sorted(ids[:5])
 
 

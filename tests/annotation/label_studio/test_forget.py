@@ -2,6 +2,7 @@
 
 import pytest
 
+from annotation.items import to_items
 from annotation.label_studio import LabelStudioQueue
 from flows.housekeeping.forget import _take_tasks
 from flows.housekeeping.held import Held, runs, strings
@@ -26,7 +27,7 @@ def test_its_tasks_answers_and_freed_pages_go_and_all_others_stay(
     folder = server.home / "reviews" / "label_studio"
     queue = LabelStudioQueue(folder, connection, server.settings.label_studio)
     pairs = make_pairs(4)
-    queue.push(pairs, chunks)
+    queue.push(to_items(pairs, chunks))
     tasks = project_tasks(queue)
     ann.decide(tasks[ids[0]][0], "edit", edited="The pump holds no more than 9 bar in case 0.")
     ann.decide(tasks[ids[3]][0], "accept")
@@ -56,4 +57,7 @@ def test_its_tasks_answers_and_freed_pages_go_and_all_others_stay(
     assert set(project_tasks(queue)) == {ids[2], ids[3]}
     pulled = queue.pull()
     assert pulled.reviews.select("pair_id", "verdict").rows() == [(ids[3], "accept")]
-    assert queue.push(pairs.filter(pairs["pair_id"].is_in([ids[2], ids[3]])), chunks).new == 0
+    assert (
+        queue.push(to_items(pairs.filter(pairs["pair_id"].is_in([ids[2], ids[3]])), chunks)).new
+        == 0
+    )

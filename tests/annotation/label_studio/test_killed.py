@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from annotation.items import to_items
 from annotation.label_studio import LabelStudioQueue
 from annotation.label_studio_connection import Connection
 from annotation.queue import PushResult
@@ -22,6 +23,7 @@ PUSH = """
 import os, signal, sys
 from pathlib import Path
 import annotation.label_studio_ledger as ledger
+from annotation.items import to_items
 from annotation.label_studio import LabelStudioQueue
 from annotation.label_studio_connection import find_connection
 from pipeline.core.outcome import table
@@ -46,7 +48,7 @@ def append_or_die(path, rows):
 ledger.append = append_or_die
 settings = LabelStudioSettings(chunk_size=3)
 queue = LabelStudioQueue(Path(folder), find_connection(settings, Path(home)), settings)
-queue.push(make_pairs(10), table(Chunks, [CHUNK]))
+queue.push(to_items(make_pairs(10), table(Chunks, [CHUNK])))
 """
 
 
@@ -70,27 +72,27 @@ def test_a_killed_push_is_completed(
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert len(project_tasks(queue)) == stored
 
-    assert queue.push(make_pairs(10), chunks) == PushResult(new=new, already=10 - new)
+    assert queue.push(to_items(make_pairs(10), chunks)) == PushResult(new=new, already=10 - new)
 
     found = project_tasks(queue)
     assert sorted(found) == sorted(ids[:10])
     assert all(len(tasks) == 1 for tasks in found.values())
-    assert queue.push(make_pairs(10), chunks) == PushResult(new=0, already=10)
-    assert status_of(queue).open == 10
+    assert queue.push(to_items(make_pairs(10), chunks)) == PushResult(new=0, already=10)
+    assert status_of(queue)["open"] == 10
 
 
 def test_a_torn_ledger_line_is_no_second_task(queue, chunks, ids, project_tasks):
-    queue.push(make_pairs(3), chunks)
+    queue.push(to_items(make_pairs(3), chunks))
     ledger = queue.folder / "pushed.jsonl"
     ledger.write_bytes(ledger.read_bytes()[:-40])
-    assert queue.push(make_pairs(3), chunks) == PushResult(new=0, already=3)
+    assert queue.push(to_items(make_pairs(3), chunks)) == PushResult(new=0, already=3)
     assert [len(tasks) for tasks in project_tasks(queue).values()] == [1, 1, 1]
 
 
 def test_doubles_on_the_server_are_removed_unless_somebody_worked_on_them(
     queue, chunks, ids, ann, project_tasks
 ):
-    queue.push(make_pairs(3), chunks)
+    queue.push(to_items(make_pairs(3), chunks))
     project = project_of(queue)
     tasks = ann.call("GET", f"/api/tasks/?project={project}")["tasks"]
     again = [{"data": task["data"]} for task in tasks]
@@ -100,7 +102,7 @@ def test_doubles_on_the_server_are_removed_unless_somebody_worked_on_them(
     ann.decide(third[0], "accept")
     ann.decide(third[1], "reject", flags=["wrong"])
 
-    queue.push(make_pairs(3), chunks)
+    queue.push(to_items(make_pairs(3), chunks))
 
     found = project_tasks(queue)
     assert [found[pair_id] for pair_id in ids[:3]] == [first[:1], second[1:], third]
@@ -109,7 +111,7 @@ def test_doubles_on_the_server_are_removed_unless_somebody_worked_on_them(
         ids[1]: "accept",
         ids[2]: "reject",
     }
-    assert status_of(queue).open == 1
+    assert status_of(queue)["open"] == 1
 
 
 @pytest.fixture
@@ -161,9 +163,9 @@ def test_a_lost_answer_stores_nothing_twice(
     url, losses = lossy_proxy
     losses.extend(lost)
     far = LabelStudioQueue(queue.folder, Connection(url, connection.key), queue._settings)
-    assert far.push(make_pairs(10), chunks) == PushResult(new=10, already=0)
+    assert far.push(to_items(make_pairs(10), chunks)) == PushResult(new=10, already=0)
     assert not losses
     found = project_tasks(queue)
     assert sorted(found) == sorted(ids[:10])
     assert all(len(tasks) == 1 for tasks in found.values())
-    assert status_of(queue).open == 10
+    assert status_of(queue)["open"] == 10

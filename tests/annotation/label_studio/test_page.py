@@ -5,6 +5,7 @@ import re
 import httpx
 import pytest
 
+from annotation.items import to_items
 from tests.annotation.conftest import make_pairs
 from tests.annotation.label_studio.browser import CHROMIUM, CONTROL, SHIFT, chromium
 from tests.annotation.label_studio.conftest import project_of
@@ -48,7 +49,7 @@ class Sitting:
 @pytest.fixture
 def sitting(queue, server, chunks, ids, ann, project_tasks, tmp_path):
     """The labelling page of a new project, with the guidelines still open."""
-    queue.push(make_pairs(5), chunks)
+    queue.push(to_items(make_pairs(5), chunks))
     tasks = [project_tasks(queue)[pair_id][0] for pair_id in ids[:5]]
     with chromium(tmp_path / "profile") as page:
         login = server.login

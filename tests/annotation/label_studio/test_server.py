@@ -11,6 +11,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from annotation.items import to_items
 from annotation.queue import PushResult
 from flows.cli.main import main
 from tests.annotation.conftest import make_pairs
@@ -24,7 +25,7 @@ def test_the_login_is_for_its_owner_alone(server):
 
 
 def test_no_command_line_and_no_log_shows_the_secrets(server, queue, chunks):
-    queue.push(make_pairs(1), chunks)
+    queue.push(to_items(make_pairs(1), chunks))
     queue.pull()
     guard = psutil.Process(server.process.pid)
     lines = [" ".join(process.cmdline()) for process in [guard, *guard.children(recursive=True)]]
@@ -72,14 +73,14 @@ def test_the_page_of_tips_reaches_nobody(server, ann):
 
 @pytest.mark.restarts
 def test_a_second_start_keeps_token_and_tasks(server, queue, chunks, ids, project_tasks):
-    queue.push(make_pairs(2), chunks)
+    queue.push(to_items(make_pairs(2), chunks))
     login = server.login
     server.stop()
     assert not server.service.healthy()
     server.start()
     assert server.login == login
     assert sorted(project_tasks(queue)) == sorted(ids[:2])
-    assert queue.push(make_pairs(3), chunks) == PushResult(new=1, already=2)
+    assert queue.push(to_items(make_pairs(3), chunks)) == PushResult(new=1, already=2)
 
 
 def test_an_invited_reviewer_has_an_account_of_their_own_whose_password_is_stored_nowhere(server):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from annotation.items import to_items
 from annotation.queue import PushResult
 from pipeline.core.journal import parse, read_lines
 from tests.annotation.conftest import make_pairs
@@ -21,7 +22,7 @@ def tear(path, number):
 @pytest.fixture
 def decided(queue, chunks, ids, ann, project_tasks):
     """Three accepted pairs, pulled."""
-    queue.push(make_pairs(3), chunks)
+    queue.push(to_items(make_pairs(3), chunks))
     for pair_id in ids[:3]:
         ann.decide(project_tasks(queue)[pair_id][0], "accept")
     assert queue.pull().reviews.height == 3
@@ -49,7 +50,7 @@ def test_a_decision_in_a_torn_line_is_said_and_comes_back(decided, ids, damage):
     assert stored.reviews.height == 2
     assert stored.bounced["reason"].to_list() == ["unreadable"]
     assert stored.bounced["excerpt"][0].startswith("annotations.jsonl: ")
-    assert status_of(decided).bounced == 1
+    assert status_of(decided)["bounced"] == 1
 
     pulled = decided.pull()
 
@@ -69,13 +70,13 @@ def test_a_torn_line_of_pushed_pairs_costs_neither_the_pair_nor_its_decision(
     pulled = decided.pull()
     assert verdicts(pulled) == dict.fromkeys(ids[:3], "accept")
     assert len(pulled.notes) == 1 and pulled.notes[0].startswith("pushed.jsonl: 1 of its lines")
-    assert decided.push(make_pairs(3), chunks) == PushResult(new=0, already=3)
+    assert decided.push(to_items(make_pairs(3), chunks)) == PushResult(new=0, already=3)
     assert [len(tasks) for tasks in project_tasks(decided).values()] == [1, 1, 1]
     assert decided.pull().notes == ()
 
 
 def test_a_torn_state_is_found_again_by_a_pull(queue, chunks, ids, ann, project_tasks):
-    queue.push(make_pairs(2), chunks)
+    queue.push(to_items(make_pairs(2), chunks))
     ann.decide(project_tasks(queue)[ids[0]][0], "accept")
     (queue.folder / "state.json").write_text('{"queue": ')
     pulled = queue.pull()
@@ -86,7 +87,7 @@ def test_a_torn_state_is_found_again_by_a_pull(queue, chunks, ids, ann, project_
 def test_what_helps_to_mend_a_decision_stands_before_its_long_text(
     queue, chunks, ids, ann, project_tasks
 ):
-    queue.push(make_pairs(1), chunks)
+    queue.push(to_items(make_pairs(1), chunks))
     task = project_tasks(queue)[ids[0]][0]
     ann.decide(task, "accept", edited=["Another text. " * 50])
     (said,) = queue.pull().bounced["excerpt"]

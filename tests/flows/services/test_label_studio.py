@@ -70,6 +70,10 @@ def test_secrets_go_through_the_environment(settings):
     assert environment["LABEL_STUDIO_SENTRY_DSN"] == ""
 
 
+def login(url, username):
+    return Login(url=url, username=username, password="password", token="token")
+
+
 def test_nobody_and_a_stranger_on_the_port_are_not_ours():
     class Stranger(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -86,8 +90,8 @@ def test_nobody_and_a_stranger_on_the_port_are_not_ours():
         thread = threading.Thread(target=http.serve_forever)
         thread.start()
         url = f"http://127.0.0.1:{http.server_port}"
-        assert not is_ours(Login(url, "me@localhost", "password", "token"))
-        assert is_ours(Login(url, "somebody@else", "password", "token"))
+        assert not is_ours(login(url, "me@localhost"))
+        assert is_ours(login(url, "somebody@else"))
         http.shutdown()
         thread.join()
-    assert not is_ours(Login(url, "somebody@else", "password", "token"))
+    assert not is_ours(login(url, "somebody@else"))

@@ -135,7 +135,7 @@ def test_events_and_logs_are_sent_to_nobody_without_the_secret(api, path):
 
 
 def test_what_runs_when_is_told_with_the_secret_alone(api, secret, reconcile):
-    assert {item.name for item in schedules(api, secret)} == {entry.name for entry in ENTRIES}
+    assert {item["name"] for item in schedules(api, secret)} == {entry.name for entry in ENTRIES}
     with pytest.raises(httpx.HTTPStatusError, match="401"):
         schedules(api, "tuneloop:guess")
 

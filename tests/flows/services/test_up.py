@@ -126,7 +126,7 @@ def test_a_day_of_up(installed):
 
         second = installed.call("up")
         assert second.returncode == 0
-        assert f"runs already: process {process.pid}" in second.stdout
+        assert f", process {process.pid}\n" in second.stdout
         assert said["prefect"] in second.stdout
         status = json.loads(installed.call("status", "--json").stdout)
         assert status["servers"]["process"] == process.pid
