@@ -104,7 +104,8 @@ class Bench:
 
         dataset = run(
             DECODING.named(f"decoding {name}"),
-            speeds=Given(speeds),
+            file=Given(DECODED),
+            record=Given(speeds),
             question=digest(question),
             base=self.loaded.base.digest,
             adapter=model.content,

@@ -28,7 +28,7 @@ from pipeline.evaluate.measures import own, pairwise
 from pipeline.evaluate.measures.grounding import Taught, taught
 from pipeline.evaluate.measures.llm_judge import PROMPT_VERSION, asked_of
 from pipeline.evaluate.results import Cost, Evaluation, Looks, Pairwise, Verdict
-from pipeline.evaluate.stages import COMPARED, GATE, PAIRWISE
+from pipeline.evaluate.stages import COMPARED, GATE, PAIRWISE, VERDICT
 from pipeline.evaluate.summary import summarise
 from pipeline.pairs.kinds.brief import brief_in_words
 from schemas.documents import Chunks
@@ -61,7 +61,8 @@ def judge_pairwise(
     dataset = run(
         PAIRWISE,
         judged,
-        ask=Given(ask),
+        file=Given(COMPARED),
+        record=Given(ask),
         rows=Given(test.frozen.rows),
         test=test.frozen,
         decisions=digest(people),
@@ -141,7 +142,8 @@ def judge_model(
     evidence = run(
         GATE,
         {**answers, **general, **compared},
-        record=Given(record),
+        file=Given(VERDICT),
+        record=Given(lambda: record),
         rows=Given(evaluation.test_rows),
         also={
             "gate": settings.gate.model_dump(mode="json"),
