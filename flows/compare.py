@@ -11,7 +11,7 @@ from flows.models.loaded_model import LoadedModel, base_model
 from flows.training import latest_data, trainable_rows
 from flows.views.report import write_report
 from pipeline.core.errors import SettingsError
-from pipeline.evaluate.comparison import Comparison, Trained, compare_candidates, mean_loss
+from pipeline.evaluate.comparison import Comparison, Trained, candidate, mean_loss
 from pipeline.pairs.assignment import unit_of
 from pipeline.report.contents import Report
 from pipeline.settings import Settings, TrainSettings
@@ -77,10 +77,14 @@ def train_and_measure(
                 timed = number == 0 and about == "method"  # of one method all weights cost alike
                 measured = bench.measure(name, seeded.seed, model, timed=timed)
                 trained.setdefault(name, []).append(measured)
+    first = next(iter(trained.values()))
     counts = {name: rows.filter(split="train").height for name, (rows, _) in plans.items()}
     return Comparison(
         about=about,
-        candidates=compare_candidates(trained, counts, settings.evaluate),
+        candidates=tuple(
+            candidate(name, runs, first, counts[name], settings.evaluate)
+            for name, runs in trained.items()
+        ),
         missing=missing,
         base_validation_loss=mean_loss([before], "validation", settings.evaluate),
         base_test_loss=mean_loss([before], "test", settings.evaluate),

@@ -4,10 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import astuple, replace
 from functools import partial
-from typing import cast
 
 import polars as pl
-from pandera.typing.polars import DataFrame
 
 from flows.arms import TestSet, answer_arm, claim_gain, which_look
 from flows.criteria import judge_endpoint
@@ -80,17 +78,13 @@ def judge_pairwise(
     return read_json(Pairwise, record), {"pairwise": dataset}
 
 
-def _said(run: Run, answers: Mapping[str, Dataset]) -> "DataFrame[Answers]":
-    rows = pl.concat([run.store.read(dataset, Answers) for dataset in answers.values()])
-    return cast("DataFrame[Answers]", rows)
-
-
 def _summary(run: Run, test: TestSet, answers: Mapping[str, Dataset], looks: Looks) -> Evaluation:
     settings = run.settings.evaluate
     metrics = {name: own.load_metric(name) for name in settings.metrics}
     known = asked_of(run.store.read(test.frozen, Examples), test.sources)
-    rows = own.with_own_metrics(_said(run, answers), metrics, known)
-    return summarise(rows, settings, test.labels, test.unit, looks)
+    rows = pl.concat(run.store.read(dataset, Answers) for dataset in answers.values())
+    found = own.with_own_metrics(rows, metrics, known)
+    return summarise(found, settings, test.labels, test.unit, looks)
 
 
 def judge_model(
@@ -122,7 +116,8 @@ def judge_model(
         answers["placebo"] = answer_arm(run, "placebo", loaded, test, placebo, passages=passages)
     retention = compare_retention(run, general)
     evaluation = replace(_summary(run, test, answers, looks), placebo_steps=steps)
-    advised = advice.advise(evaluation, advice.tokens_by_arm(_said(run, answers)))
+    costs = _costs(run, answers)
+    advised = advice.advise(evaluation, costs)
     claimed = claim_gain(run, data, test, loaded, answers)
     judge, compared = judge_pairwise(run, data.pairs, test, answers, evaluation.served)
     beside = champion is not None, data.leaks, claimed, judge, learned
@@ -156,7 +151,7 @@ def judge_model(
         },
         parents={"model": model},
     )
-    told = replace(evaluation, costs=_costs(run, answers), advice=advised, claim=claimed)
+    told = replace(evaluation, costs=costs, advice=advised, claim=claimed)
     return Judged(answers, told, retention, verdict, promote(run, model, verdict, evidence))
 
 

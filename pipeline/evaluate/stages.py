@@ -20,7 +20,6 @@ from pipeline.core.store import Filled
 from pipeline.evaluate.answers.prompts import Material
 from pipeline.evaluate.measures.behaviour import Item
 from pipeline.evaluate.retention.forgetting import GeneralSet
-from pipeline.evaluate.retention.frontier import frontier, measure_scales
 from pipeline.evaluate.test_set import test_set
 from pipeline.pairs.teachers import teacher as teachers
 from pipeline.pairs.teachers.replies import forget
@@ -151,24 +150,8 @@ def behaviour_scores(
     return Outcome(rows, drops([]), rows_in=rows.height)
 
 
-def sweep(
-    folder: Path,
-    name: str,
-    model: LoadModel,
-    validation: DataFrame[Examples],
-    texts: Sequence[str],
-    scales: Sequence[float],
-    limits: tuple[float, float],
-    evaluation: EvaluateSettings,
-) -> Filled:
-    """Measure an adapter at several scales."""
-    base_loss, max_forgetting = limits
-    points = measure_scales(scales, *model(), validation, texts, base_loss, evaluation)
-    return stored(folder, SWEPT, lambda: frontier(points, max_forgetting, name), len(points))
-
-
 def stored(folder: Path, file: str, record: Callable[[], Any], rows: int = 0) -> Filled:
-    """Store what a record says in one file: speeds, what a judge says, what the gate saw."""
+    """Store a record in one file: speeds, scales, what a judge says, what the gate saw."""
     write_atomically(folder / file, json.dumps(as_json(record()), indent=1).encode())
     return Filled(identity=(file,), rows=rows)
 
@@ -210,7 +193,7 @@ PAIRWISE = Stage(
     code=("pipeline.evaluate.measures.pairwise",),
 )  # fmt: skip
 SWEEP = Stage(
-    "sweep", sweep, None, version=1, holds_model=True,
+    "sweep", stored, None, version=1, holds_model=True,
     code=("pipeline.evaluate.retention.frontier", *LOADING),
 )  # fmt: skip
 GATE = Stage(
