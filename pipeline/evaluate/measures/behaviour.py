@@ -50,7 +50,8 @@ def read_behaviour_items(folder: Path, settings: ForgettingSettings) -> tuple[It
                     f"{place}: kind {row.get('kind')!r} found; expected harmful or benign; mend "
                     "that line"
                 )
-            row |= {"kind": "instruction"} if instructs else {"checks": {}}
+            row["kind"] = "instruction" if instructs else row["kind"]
+            row["checks"] = row.get("checks") if instructs else {}
             check_fields(place, row, {"id": str, "prompt": str, "checks": dict})
             group = str(row.get("group", ""))
             items.append(Item(row["id"], row["kind"], row["prompt"], row["checks"], group))
