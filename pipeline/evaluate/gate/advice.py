@@ -57,7 +57,10 @@ def advise(evaluation: Evaluation, costs: Mapping[str, Cost]) -> Advice:
     best = evaluation.best
     if not best:
         return Advice("none", "", "nothing was measured, so nothing is advised")
-    tokens = {name: cost.prompt_tokens + cost.completion_tokens for name, cost in costs.items()}
+    # Rounded, so that equal sums tie, whatever the parts that they are of.
+    tokens = {
+        name: round(cost.prompt_tokens + cost.completion_tokens, 6) for name, cost in costs.items()
+    }
     right = {name: scores["correct"].value for name, scores in evaluation.arms.items()}
     level = [arm for arm, gain in evaluation.best_minus.items() if gain.low <= 0]
     arm = min([best, *level], key=lambda name: (tokens[name], name != best))
