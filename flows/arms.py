@@ -21,7 +21,7 @@ from pipeline.evaluate.answers.prompts import Material, Passage
 from pipeline.evaluate.answers.retrieval import retrieve
 from pipeline.evaluate.measures.grounding import source_texts
 from pipeline.evaluate.results import Claim, Foresight, Looks
-from pipeline.evaluate.stages import ANSWER, LARGER, SEED_LOSSES, TEST_SET
+from pipeline.evaluate.stages import ANSWER, LARGER, LOSSES, TEST_SET
 from pipeline.evaluate.statistics import power
 from pipeline.evaluate.test_set import answer_limit, label_rows, nearest_examples
 from pipeline.pairs.assignment import unit_of
@@ -32,7 +32,7 @@ from pipeline.text.chat_template import Message
 from pipeline.train.models.base_model import BaseModel, load_tokenizer, token_counter
 from pipeline.train.stages import TRAIN
 from schemas.documents import Chunks, UniqueDocuments
-from schemas.evaluation import Answers, SeedLosses
+from schemas.evaluation import Answers, HeldOutLosses
 from schemas.pairs import Examples, SettledPairs
 
 LOOKS = "looks.jsonl"
@@ -187,9 +187,10 @@ def claim_gain(
         seeded = replace(run, settings=run.settings.model_copy(update={"train": train}))
         stage = TRAIN.named(f"train seed {seed}", "seed_model")
         model = train_model(seeded, loaded.base, data.examples, stage)
-        stage = SEED_LOSSES.named(f"evaluate seed {seed}")
-        dataset = run(stage, asked=test.frozen, **loaded.given(model))
-        after[seed] = run.store.read(dataset, SeedLosses).sort("pair_id")["loss"]
+        stage = LOSSES.named(f"evaluate seed {seed}", "seed_losses")
+        asked = Given(run.store.read(test.frozen, Examples), test.frozen.content)
+        dataset = run(stage, rows=asked, **loaded.given(model, asked=test.frozen))
+        after[seed] = run.store.read(dataset, HeldOutLosses).sort("pair_id")["loss"]
     changes = {seed: (losses - before["loss"]).to_numpy() for seed, losses in after.items()}
     clusters, lengths = before["cluster_id"].to_list(), before["response_tokens"].to_numpy()
     return power.claim(changes, clusters, lengths, run.settings.evaluate.confidence)

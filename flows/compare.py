@@ -22,7 +22,7 @@ from pipeline.core.manifest import content_digest
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.evaluate.answers.answers import decoding_speed
-from pipeline.evaluate.comparison import Comparison, Trained, compare_candidates, mean_loss
+from pipeline.evaluate.comparison import Comparison, Trained, candidate, mean_loss
 from pipeline.evaluate.retention.forgetting import compare as compare_general
 from pipeline.evaluate.retention.forgetting import read_general_set
 from pipeline.evaluate.stages import DECODED, DECODING, FORGETTING, LOSSES
@@ -99,10 +99,14 @@ def train_and_measure(
                 # Of one method all weights cost alike.
                 timed = seed == plan.seed and about == "method"
                 trained.setdefault(name, []).append(bench.measure(name, seed, model, timed))
+    first = next(iter(trained.values()))
     counts = {name: rows.filter(split="train").height for name, (rows, _) in plans.items()}
     return Comparison(
         about=about,
-        candidates=compare_candidates(trained, counts, settings.evaluate),
+        candidates=tuple(
+            candidate(name, runs, first, counts[name], settings.evaluate)
+            for name, runs in trained.items()
+        ),
         missing=missing,
         base_validation_loss=mean_loss([before], "validation", settings.evaluate),
         base_test_loss=mean_loss([before], "test", settings.evaluate),
@@ -190,7 +194,8 @@ class Bench:
 
         dataset = run(
             DECODING.named(f"decoding {name}"),
-            speeds=Given(speeds),
+            file=Given(DECODED),
+            record=Given(speeds),
             question=digest(question),
             base=self.loaded.base.digest,
             adapter=model.content,

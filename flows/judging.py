@@ -4,10 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import astuple, replace
 from functools import partial
-from typing import cast
 
 import polars as pl
-from pandera.typing.polars import DataFrame
 
 from flows.arms import TestSet, answer_arm, claim_gain, which_look
 from flows.engine.context import Run, say_once
@@ -28,7 +26,7 @@ from pipeline.evaluate.measures import own, pairwise
 from pipeline.evaluate.measures.grounding import Taught, taught
 from pipeline.evaluate.measures.llm_judge import PROMPT_VERSION, asked_of
 from pipeline.evaluate.results import Cost, Evaluation, Looks, Pairwise, Verdict
-from pipeline.evaluate.stages import COMPARED, GATE, PAIRWISE
+from pipeline.evaluate.stages import COMPARED, GATE, PAIRWISE, VERDICT
 from pipeline.evaluate.summary import summarise
 from pipeline.pairs.kinds.brief import brief_in_words
 from schemas.documents import Chunks
@@ -61,7 +59,8 @@ def judge_pairwise(
     dataset = run(
         PAIRWISE,
         judged,
-        ask=Given(ask),
+        file=Given(COMPARED),
+        record=Given(ask),
         rows=Given(test.frozen.rows),
         test=test.frozen,
         decisions=digest(people),
@@ -79,17 +78,13 @@ def judge_pairwise(
     return read_json(Pairwise, record), {"pairwise": dataset}
 
 
-def _said(run: Run, answers: Mapping[str, Dataset]) -> "DataFrame[Answers]":
-    rows = pl.concat([run.store.read(dataset, Answers) for dataset in answers.values()])
-    return cast("DataFrame[Answers]", rows)
-
-
 def _summary(run: Run, test: TestSet, answers: Mapping[str, Dataset], looks: Looks) -> Evaluation:
     settings = run.settings.evaluate
     metrics = {name: own.load_metric(name) for name in settings.metrics}
     known = asked_of(run.store.read(test.frozen, Examples), test.sources)
-    rows = own.with_own_metrics(_said(run, answers), metrics, known)
-    return summarise(rows, settings, test.labels, test.unit, looks)
+    rows = pl.concat(run.store.read(dataset, Answers) for dataset in answers.values())
+    found = own.with_own_metrics(rows, metrics, known)
+    return summarise(found, settings, test.labels, test.unit, looks)
 
 
 def judge_model(
@@ -121,7 +116,8 @@ def judge_model(
         answers["placebo"] = answer_arm(run, "placebo", loaded, test, placebo, passages=passages)
     retention = compare_retention(run, general)
     evaluation = replace(_summary(run, test, answers, looks), placebo_steps=steps)
-    advised = advice.advise(evaluation, advice.tokens_by_arm(_said(run, answers)))
+    costs = _costs(run, answers)
+    advised = advice.advise(evaluation, costs)
     claimed = claim_gain(run, data, test, loaded, answers)
     judge, compared = judge_pairwise(run, data.pairs, test, answers, evaluation.served)
     beside = champion is not None, data.leaks, claimed, judge, learned
@@ -141,7 +137,8 @@ def judge_model(
     evidence = run(
         GATE,
         {**answers, **general, **compared},
-        record=Given(record),
+        file=Given(VERDICT),
+        record=Given(lambda: record),
         rows=Given(evaluation.test_rows),
         also={
             "gate": settings.gate.model_dump(mode="json"),
@@ -154,7 +151,7 @@ def judge_model(
         },
         parents={"model": model},
     )
-    told = replace(evaluation, costs=_costs(run, answers), advice=advised, claim=claimed)
+    told = replace(evaluation, costs=costs, advice=advised, claim=claimed)
     return Judged(answers, told, retention, verdict, promote(run, model, verdict, evidence))
 
 

@@ -32,7 +32,7 @@ from pipeline.drift.check import collect, measure_signals, reference_rows
 from pipeline.drift.evidence import Evidence
 from pipeline.drift.ledger import Ledger, Window
 from pipeline.drift.logs import logs_folder, read_logs
-from pipeline.drift.policy import Decision, decide
+from pipeline.drift.policy import Decision, Retrain, decide
 from pipeline.drift.signals import Inputs, any_worse
 from pipeline.drift.windows import Watched, cut, intake, new_rows, reference_exchanges, watched
 from pipeline.report.contents import Report
@@ -92,7 +92,7 @@ def _check(run: Run, about: Watched, pulled: Pulled, log: DataFrame[Exchanges]) 
     base = base_model(settings)
     corpus, screened = latest_corpus(home)
     data = build_examples(run, corpus, settle_pairs(run, screened, pulled))
-    own = (row for row in ledger.windows() if row.reference == about.reference.fingerprint)
+    own = (row for row in ledger.rows(Window) if row.reference == about.reference.fingerprint)
     tested = frozenset(key for window in own for key in window.ids)
     known = reference_exchanges(log, about.promoted_at, settings.monitor)
     later = log.filter(~pl.col("exchange_id").is_in(known["exchange_id"].to_list()))
@@ -150,9 +150,9 @@ def _check(run: Run, about: Watched, pulled: Pulled, log: DataFrame[Exchanges]) 
 
 def _decide(run: Run, evidence: Evidence, learnable: int, window: Window | None) -> Decision:
     ledger, settings = Ledger(run.home, say_once), run.settings
-    others = [row for row in ledger.decisions() if row.id != evidence.id]
+    others = [row for row in ledger.rows(Decision) if row.id != evidence.id]
     limits = settings.monitor, settings.retrain
-    decision = decide(evidence, others, ledger.retrains(), learnable, now(), *limits)
+    decision = decide(evidence, others, ledger.rows(Retrain), learnable, now(), *limits)
     ledger.decide(evidence, decision, window)
     say(f"monitor: {decision.action}: {reasons_line(decision.reasons)}")
     return decision

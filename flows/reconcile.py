@@ -10,7 +10,7 @@ from flows.engine.home import RUN_LOCK
 from flows.engine.mirror import is_held
 from pipeline.core.journal import now
 from pipeline.drift.ledger import Ledger
-from pipeline.drift.policy import Decision
+from pipeline.drift.policy import Decision, Retrain
 from pipeline.report.drift_words import reasons_line
 from pipeline.settings import Settings
 
@@ -31,7 +31,7 @@ def reconcile(settings: Settings) -> list[str]:
         say("reconcile: a run holds the home folder; the next reconcile looks again")
         return []
     decision = late[-1]  # the latest evidence stands for those before it
-    rows = [row for row in ledger.retrains() if row.evidence_id == decision.id]
+    rows = [row for row in ledger.rows(Retrain) if row.evidence_id == decision.id]
     tries = sum(row.outcome == "started" for row in rows)
     if tries >= MAX_TRIES:
         say(

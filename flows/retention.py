@@ -1,6 +1,7 @@
 """Retention: general text, questions, instructions and refusals before and after a training."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from flows.arms import TestSet
 from flows.engine.context import Run
@@ -67,4 +68,4 @@ def general_scores(
     run: Run, stage: Stage, loaded: LoadedModel, general: GeneralSet, adapter: Dataset | None
 ) -> Dataset:
     """Measure one model on general texts and questions."""
-    return run(stage, general=Given(general, digest(general.content())), **loaded.given(adapter))
+    return run(stage, general=Given(general, digest(asdict(general))), **loaded.given(adapter))

@@ -37,11 +37,11 @@ def retrain(
         )
         if dry_run:
             return _retrain(run, row, dry_run)
-        ledger.retrain(row)
+        ledger.add(row)
         try:
             return _retrain(run, row)
         except BaseException:
-            ledger.retrain(row.model_copy(update={"at": now(), "outcome": "failed"}))
+            ledger.add(row.model_copy(update={"at": now(), "outcome": "failed"}))
             raise
 
 
@@ -56,9 +56,9 @@ def _retrain(run: Run, row: Retrain, dry_run: bool = False) -> Report:
     if judged is not None:
         moved = after is not None and (before is None or after.fingerprint != before.fingerprint)
         row = row.model_copy(update={"at": now(), "outcome": "promoted" if moved else "kept"})
-        ledger.retrain(row)
+        ledger.add(row)
         say(f"retrain: {row.outcome}: {judged.verdict.summary}")
-    held = next_retrain_at(ledger.retrains(), now(), run.settings.retrain)
+    held = next_retrain_at(ledger.rows(Retrain), now(), run.settings.retrain)
     if judged is None:
         say(
             f"retrain: dry run: {data.examples.rows} rows, {learnable} new for the champion; by "

@@ -26,7 +26,7 @@ from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.dedup.decontaminate import check_leaks
 from pipeline.evaluate.retention.forgetting import read_general_set
-from pipeline.evaluate.retention.frontier import Frontier
+from pipeline.evaluate.retention.frontier import Frontier, frontier, measure_scales
 from pipeline.evaluate.stages import FORGETTING, SWEEP, SWEPT
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
@@ -103,17 +103,25 @@ def measure(run: Run, loaded: LoadedModel, model: Dataset) -> Frontier:
     texts = run.store.read(before, GeneralScores).filter(kind="text")
     base_loss = float((texts["loss"] * texts["tokens"]).sum()) / int(texts["tokens"].sum())
     scales, max_forgetting = settings.forgetting.scales, settings.gate.max_forgetting
+    prose, evaluation = list(general.texts.values()), settings.evaluate
+
+    def swept() -> Frontier:
+        held = loaded.get(model)
+        points = measure_scales(scales, *held, validation, prose, base_loss, evaluation)
+        return frontier(points, max_forgetting, str(model))
+
     dataset = run(
         SWEEP,
-        name=Given(str(model)),
-        validation=Given(validation, content_digest(validation)),
-        texts=Given(list(general.texts.values()), digest(dict(general.texts))),
-        scales=Given(scales),
-        limits=Given((base_loss, max_forgetting)),
-        evaluation=Given(settings.evaluate),
+        file=Given(SWEPT),
+        record=Given(swept),
+        rows=Given(len(scales)),
+        validation=content_digest(validation),
+        texts=digest(dict(general.texts)),
         general_base=before,
         also={"scales": list(scales), "max_forgetting": max_forgetting},
-        **loaded.given(model),
+        base=loaded.base.digest,
+        adapter=model.content,
+        parents={"model": model},
     )
     return read_frontier(run.store.path(dataset))
 

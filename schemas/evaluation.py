@@ -78,13 +78,6 @@ class AnswerTimings(Table):
     seconds: float = pa.Field(ge=0)  # until the last token; no scoring of references
 
 
-class SeedLosses(Table):
-    """Loss of one further training of the challenger's recipe on the frozen test set."""
-
-    pair_id: str = pa.Field(str_matches=ID, unique=True)
-    loss: float = pa.Field(ge=0)  # of the reference response, nats a token
-
-
 class GeneralScores(Table):
     """How well a model does on one general text or question (the forgetting check)."""
 

@@ -36,6 +36,7 @@ from pipeline.core.home import Home
 from pipeline.core.journal import now, parse
 from pipeline.documents.forgotten import forgotten
 from pipeline.drift.ledger import Ledger
+from pipeline.drift.policy import Decision
 from pipeline.pairs.forecast import cost_of
 from pipeline.report.charts import templates
 from pipeline.report.drift_charts import history
@@ -57,7 +58,7 @@ def facts(settings: Settings) -> dict[str, Any]:
     path = settings.paths.home
     found = status(settings)
     models = entries(Home.at(path)) if (path / "store").is_dir() else []
-    decisions = Ledger(path, lambda line: None).decisions()
+    decisions = Ledger(path, lambda line: None).rows(Decision)
     runs = [_run(folder) for folder in sorted((path / "runs").glob("*"), reverse=True)]
     keys = {"read": "prompt_tokens", "written": "completion_tokens", "calls": "calls"}
     spent = {name: sum(run["teacher"].get(key) or 0 for run in runs) for name, key in keys.items()}

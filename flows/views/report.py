@@ -188,7 +188,7 @@ def _drift(run: Run, decision: Decision | None) -> contents.Drift | None:
         reference=reference,
         evidence=ledger.evidence(decision.id) if decision else None,
         decision=decision,
-        history=tuple(ledger.decisions()),
+        history=tuple(ledger.rows(Decision)),
     )
 
 

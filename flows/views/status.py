@@ -18,7 +18,7 @@ from pipeline.core.record import as_json
 from pipeline.core.registry import CHALLENGER, CHAMPION, Registry
 from pipeline.core.store import Store
 from pipeline.drift.ledger import Ledger
-from pipeline.drift.policy import next_retrain_at
+from pipeline.drift.policy import Decision, Retrain, next_retrain_at
 from pipeline.drift.reasons import Reason
 from pipeline.report.drift_words import reasons_line
 from pipeline.settings import Settings
@@ -49,7 +49,7 @@ def status(settings: Settings) -> Facts:
     """
     home, there = settings.paths.home, running_up(settings.paths.home)
     registry, ledger = Registry(home / "refs"), Ledger(home, say_once)
-    decisions, retrains = ledger.decisions(), ledger.retrains()
+    decisions, retrains = ledger.rows(Decision), ledger.rows(Retrain)
     facts: Facts = {
         "home": str(home),
         "servers": there,

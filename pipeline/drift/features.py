@@ -157,9 +157,14 @@ def _share(part: int, whole: int) -> float | None:
 def baseline(
     texts: pl.DataFrame,
     count_tokens: Callable[[str], int],
-    losses: Mapping[str, float | None] | None = None,
+    model: Callable[[], tuple[Any, Any]],
+    seed: int,
 ) -> Outcome[DriftFeatures]:
-    """Make the reference of a later drift check; a text of white space only is ``empty_text``."""
+    """Make the reference of a model: features of its training data, and losses on some of it.
+
+    A text of white space only is dropped: ``empty_text``.
+    """
+    losses = sample_losses(texts, seed, model)
     empty = pl.col("text").str.strip_chars().fill_null("") == ""
     dropped = texts.filter(empty)
     measured = features(texts.filter(~empty), count_tokens, losses)
@@ -184,19 +189,9 @@ def spreads(measured: DataFrame[DriftFeatures]) -> dict[str, Spread]:
     }
 
 
-def model_baseline(
-    texts: pl.DataFrame,
-    count_tokens: Callable[[str], int],
-    model: Callable[[], tuple[Any, Any]],
-    seed: int,
-) -> Outcome[DriftFeatures]:
-    """Make the reference of a model: the features of its training data, and losses on some."""
-    return baseline(texts, count_tokens, sample_losses(texts, seed, model))
-
-
 DRIFT = Stage(
     "drift baseline",
-    model_baseline,
+    baseline,
     DriftFeatures,
     dataset="drift_reference",
     version=2,

@@ -36,6 +36,11 @@ class Window(Record):
     ids: tuple[str, ...]  # documents, pairs, exchanges and dropped rows that were new
 
 
+FILES: dict[type[Record], str] = {
+    Decision: "decisions.jsonl", Retrain: "retrains.jsonl", Window: "windows.jsonl",
+}  # fmt: skip
+
+
 class Ledger:
     """Reads and appends; a torn line is said and passed over: its writer never went on."""
 
@@ -44,17 +49,23 @@ class Ledger:
         self._say = say
         self.folder = home / "monitor"
 
-    def decisions(self) -> list[Decision]:
-        """Return all decisions, oldest first."""
-        return self._read("decisions.jsonl", Decision)
+    def rows(self, kind: type[P]) -> list[P]:
+        """Return all rows of a kind, oldest first; StoreError: of another version."""
+        path = self.folder / FILES[kind]
+        rows = []
+        for found in read_rows(path, self._say):
+            try:
+                rows.append(kind.model_validate(found))
+            except ValidationError as error:
+                raise StoreError(
+                    f"monitor: {path} has a line with {error.error_count()} errors; expected a "
+                    f"{kind.__name__}; it was written by another version: move the file away"
+                ) from error
+        return rows
 
-    def retrains(self) -> list[Retrain]:
-        """Return all rows of the retrain ledger, oldest first."""
-        return self._read("retrains.jsonl", Retrain)
-
-    def windows(self) -> list[Window]:
-        """Return the windows so far, oldest first."""
-        return self._read("windows.jsonl", Window)
+    def add(self, row: Decision | Retrain | Window) -> None:
+        """Append a row to the file of its kind."""
+        append(self.folder / FILES[type(row)], [row.model_dump(mode="json")])
 
     def decide(self, evidence: Evidence, decision: Decision, window: Window | None) -> None:
         """Store evidence, decision and watermark, in this order.
@@ -68,24 +79,19 @@ class Ledger:
         path = self.folder / "evidence" / f"{evidence.id}.json"
         if not path.exists():
             write_atomically(path, evidence.model_dump_json(indent=1).encode())
-        said = [
-            (row.action, row.next_retrain_at) for row in self.decisions() if row.id == decision.id
-        ]
-        if not said or said[-1] != (decision.action, decision.next_retrain_at):
-            self._append("decisions.jsonl", decision)
+        own = [row for row in self.rows(Decision) if row.id == decision.id]
+        said = own and (own[-1].action, own[-1].next_retrain_at)
+        if said != (decision.action, decision.next_retrain_at):
+            self.add(decision)
         if window is not None:
-            self._append("windows.jsonl", window)
+            self.add(window)
 
     def pending(self, champion: Dataset) -> Decision | None:
         """Return the latest decision on a champion when drift is confirmed and nothing started."""
-        own = [row for row in self.decisions() if row.model == champion.fingerprint]
+        own = [row for row in self.rows(Decision) if row.model == champion.fingerprint]
         if not own or own[-1].action not in ("watch", "review"):
             return None
         return own[-1] if own[-1].state in ("confirmed", "cooldown") else None
-
-    def retrain(self, row: Retrain) -> None:
-        """Append what became of a retrain."""
-        self._append("retrains.jsonl", row)
 
     def evidence(self, identifier: str) -> Evidence | None:
         """Return the evidence of a decision, or None when there is none of this id."""
@@ -100,27 +106,11 @@ class Ledger:
     def waiting(self) -> list[Decision]:
         """Return decisions to retrain that no retrain, its own or a later one, settled yet."""
         last = self._last_end()
-        late = [row for row in self.decisions() if row.action == "retrain" and row.at > last]
+        late = [row for row in self.rows(Decision) if row.action == "retrain" and row.at > last]
         return [row for row in late if self.ended(row.id) is None]
 
     def _ends(self) -> list[Retrain]:
-        return [row for row in self.retrains() if row.outcome in ("promoted", "kept")]
+        return [row for row in self.rows(Retrain) if row.outcome in ("promoted", "kept")]
 
     def _last_end(self) -> str:
         return max((row.at for row in self._ends()), default="")
-
-    def _read(self, name: str, kind: type[P]) -> list[P]:
-        path = self.folder / name
-        rows = []
-        for found in read_rows(path, self._say):
-            try:
-                rows.append(kind.model_validate(found))
-            except ValidationError as error:
-                raise StoreError(
-                    f"monitor: {path} has a line with {error.error_count()} errors; expected a "
-                    f"{kind.__name__}; it was written by another version: move the file away"
-                ) from error
-        return rows
-
-    def _append(self, name: str, row: Record) -> None:
-        append(self.folder / name, [row.model_dump(mode="json")])

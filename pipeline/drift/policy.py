@@ -104,13 +104,19 @@ def decide(
         calm = (reason("calm"), *shift_reasons(evidence)) if tested else (reason("too_few"),)
         choice = ("ok", "ok", calm)
     elif standing.state == "suspect":
-        choice = ("watch", "suspect", _suspicion(evidence, standing, monitor))
+        moved = list(shift_reasons(evidence))
+        if not standing.drifted:
+            moved.append(reason("window_small"))
+        elif not primary_fired(evidence):
+            moved.append(reason("hysteresis", auc=standing.auc, limit=monitor.leave_auc))
+        counts = {"hits": standing.hits, "windows": monitor.windows, "needed": monitor.confirm}
+        choice = ("watch", "suspect", (*moved, reason("windows_needed", **counts)))
     else:
         held = _underway(evidence, decisions, retrains, now)
         choice = _confirmed(evidence, standing, new_rows, following, held, monitor, retrain)
     action, state, reasons = choice
     return Decision(
-        id=evidence.id,
+        **evidence.model_dump(include={"id", "reference", "model"}),
         at=now,
         action=action,
         state=state,
@@ -119,8 +125,6 @@ def decide(
         reasons=reasons,
         new_rows=new_rows,
         next_retrain_at=following,
-        reference=evidence.reference,
-        model=evidence.model,
     )
 
 
@@ -232,15 +236,3 @@ def _underway(
         if start.outcome == "started" and recent and (start.run, start.evidence_id) not in over:
             return reason("started", at=start.at, run=start.run)
     return None
-
-
-def _suspicion(
-    evidence: Evidence, standing: _Standing, monitor: MonitorSettings
-) -> tuple[Reason, ...]:
-    moved = list(shift_reasons(evidence))
-    if not standing.drifted:
-        moved.append(reason("window_small"))
-    elif not primary_fired(evidence):
-        moved.append(reason("hysteresis", auc=standing.auc, limit=monitor.leave_auc))
-    counts: dict[str, JsonValue] = {"hits": standing.hits, "windows": monitor.windows}
-    return (*moved, reason("windows_needed", **counts, needed=monitor.confirm))

@@ -156,22 +156,14 @@ def share_signal(
 
     (hits_before, rows_before), (hits_after, rows_after) = reference, window
     before, after = (hits / rows if rows else 0.0 for hits, rows in (reference, window))
-    measured: dict[str, Any] = {"worse": False}
+    tested: dict[str, Any] = {"worse": False}
     if rows_before and rows_after:
         hits, rows = hits_before + hits_after, rows_before + rows_after
         p_value = float(hypergeom.sf(hits_after - 1, rows, hits, rows_after))
         low, high = _newcombe(reference, window, alpha)
         worse = p_value < alpha and after - before > margin
-        measured = {"low": low, "high": high, "p_value": p_value, "worse": worse}
-    return Signal(
-        name=name,
-        reference=before,
-        window=after,
-        rows_reference=rows_before,
-        rows_window=rows_after,
-        threshold=margin,
-        **measured,
-    )
+        tested = {"low": low, "high": high, "p_value": p_value, "worse": worse}
+    return _signal(name, (before, after), (rows_before, rows_after), margin, tested)
 
 
 def loss_signal(
@@ -192,7 +184,7 @@ def loss_signal(
     names = groups or [list(map(str, range(len(values)))) for values in (reference, window)]
     sides = [_sums(reference, names[0]), _sums(window, names[1])]
     means = [float(sums.sum() / counts.sum()) if len(sums) else 0.0 for sums, counts in sides]
-    measured: dict[str, Any] = {"worse": False}
+    tested: dict[str, Any] = {"worse": False}
     smallest = min(len(sums) for sums, _ in sides)
     if smallest >= 2:
         # Seeds of their own: sides of equal size would share their resamples.
@@ -203,16 +195,16 @@ def loss_signal(
         tail = expanded_tail(smallest, alpha)
         low, high = (float(end) for end in np.quantile(difference, [tail, 1 - tail]))
         p_value = (1 + int((difference <= 0).sum())) / (1 + DRAWS)
-        measured = {"low": low, "high": high, "p_value": p_value, "worse": low > margin}
-    return Signal(
-        name=name,
-        reference=means[0],
-        window=means[1],
-        rows_reference=int(sides[0][1].sum()),
-        rows_window=int(sides[1][1].sum()),
-        threshold=margin,
-        **measured,
-    )
+        tested = {"low": low, "high": high, "p_value": p_value, "worse": low > margin}
+    return _signal(name, means, [int(counts.sum()) for _, counts in sides], margin, tested)
+
+
+def _signal(
+    name: str, means: Sequence[float], rows: Sequence[int], margin: float, tested: dict[str, Any]
+) -> Signal:
+    names = ("reference", "window", "rows_reference", "rows_window")
+    sides: dict[str, Any] = dict(zip(names, (*means, *rows), strict=True))
+    return Signal(name=name, threshold=margin, **sides, **tested)
 
 
 def _newcombe(before: tuple[int, int], after: tuple[int, int], alpha: float) -> tuple[float, float]:

@@ -68,18 +68,6 @@ class Comparison:
     confidence: float = 0.95
 
 
-def compare_candidates(
-    trained: Mapping[str, Sequence[Trained]],
-    train_rows: Mapping[str, int],
-    settings: EvaluateSettings,
-) -> tuple[Candidate, ...]:
-    """Summarise each candidate, rows by their mean over the seeds, against the first one."""
-    first = next(iter(trained.values()))
-    return tuple(
-        _candidate(name, runs, first, train_rows[name], settings) for name, runs in trained.items()
-    )
-
-
 def mean_loss(
     losses: Sequence[DataFrame[HeldOutLosses]],
     split: str,
@@ -98,13 +86,14 @@ def mean_loss(
     return interval(values, clusters, weights=tokens, **resampling(settings))
 
 
-def _candidate(
+def candidate(
     name: str,
     runs: Sequence[Trained],
     first: Sequence[Trained],
     train_rows: int,
     settings: EvaluateSettings,
 ) -> Candidate:
+    """Summarise the trainings of a candidate, rows by their mean, against those of the first."""
     losses, training = [run.losses for run in runs], [run.training for run in runs]
     tests = [rows for one in losses if (rows := one.filter(split="test")).height]
     by_seed = tuple(

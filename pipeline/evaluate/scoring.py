@@ -46,14 +46,7 @@ def prefill(model: Any, prompts: Sequence[Tokens]) -> Prefix:
     """Run prompts of one token or more through the model, padded on the left."""
     backwards = [prompt[::-1] for prompt in prompts]
     ids, mask = (padded.flip(-1) for padded in _padded(backwards, model.device))
-    output = model(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    return Prefix(output.past_key_values, mask, output.logits[:, -1].float())
+    return _run(model, ids, mask)
 
 
 def continuation_log_probs(
@@ -99,15 +92,20 @@ def continuation_logits(
 def appended(model: Any, prefix: Prefix, tokens: Tensor) -> Prefix:
     """Run one token (rows, 1) behind each prompt through the model; this uses the prefix up."""
     mask = torch.cat([prefix.mask, torch.ones_like(tokens)], dim=1)
+    return _run(model, tokens, mask, prefix.cache)
+
+
+def _run(model: Any, ids: Tensor, mask: Tensor, cache: Any = None) -> Prefix:
+    """Run the last tokens of what a mask shows through the model, behind what is in its cache."""
     output = model(
-        input_ids=tokens,
+        input_ids=ids,
         attention_mask=mask,
-        position_ids=mask.sum(-1, keepdim=True) - 1,
-        past_key_values=prefix.cache,
+        position_ids=(mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :],
+        past_key_values=cache,
         use_cache=True,
         logits_to_keep=1,
     )
-    return Prefix(prefix.cache, mask, output.logits[:, -1].float())
+    return Prefix(output.past_key_values, mask, output.logits[:, -1].float())
 
 
 def greedy(

@@ -5,7 +5,7 @@ A model is given as a function that loads it; what needs torch is imported when 
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,13 @@ from pipeline.core.stage import Stage
 from pipeline.core.store import Filled
 from pipeline.evaluate.answers.prompts import Material
 from pipeline.evaluate.measures.behaviour import Item
-from pipeline.evaluate.results import Pairwise
 from pipeline.evaluate.retention.forgetting import GeneralSet
-from pipeline.evaluate.retention.frontier import frontier, measure_scales
 from pipeline.evaluate.test_set import test_set
 from pipeline.pairs.teachers import teacher as teachers
 from pipeline.pairs.teachers.replies import forget
 from pipeline.pairs.teachers.teacher import Teacher
 from pipeline.settings import EvaluateSettings
-from schemas.evaluation import Answers, BehaviourScores, GeneralScores, HeldOutLosses, SeedLosses
+from schemas.evaluation import Answers, BehaviourScores, GeneralScores, HeldOutLosses
 from schemas.pairs import Examples
 
 LoadModel = Callable[[], tuple[Any, Any]]  # returns a model in memory and its tokenizer
@@ -115,17 +113,6 @@ def larger_answers(
     return answered(written, [timing])
 
 
-def seed_losses(
-    asked: DataFrame[Examples], model: LoadModel, settings: EvaluateSettings
-) -> Outcome[SeedLosses]:
-    """Measure the losses of the references under the training of another seed."""
-    from pipeline.evaluate.answers.answers import response_losses
-
-    losses = response_losses(asked, *model(), settings)
-    rows = [{"pair_id": pair, "loss": loss} for pair, (loss, _) in sorted(losses.items())]
-    return Outcome(table(SeedLosses, rows), drops([]), rows_in=asked.height)
-
-
 def held_out_losses(
     rows: DataFrame[Examples], model: LoadModel, settings: EvaluateSettings
 ) -> Outcome[HeldOutLosses]:
@@ -163,40 +150,10 @@ def behaviour_scores(
     return Outcome(rows, drops([]), rows_in=rows.height)
 
 
-def decoding(folder: Path, speeds: Callable[[], Mapping[str, float]]) -> Filled:
-    """Time the decoding of a candidate."""
-    return _stored(folder, DECODED, speeds(), 0)
-
-
-def pairwise(folder: Path, ask: Callable[[], Pairwise], rows: int) -> Filled:
-    """Store what the pairwise judge says, and how it was calibrated."""
-    return _stored(folder, COMPARED, ask(), rows)
-
-
-def verdict(folder: Path, record: Mapping[str, Any], rows: int) -> Filled:
-    """Store what the gate saw and said."""
-    return _stored(folder, VERDICT, record, rows)
-
-
-def sweep(
-    folder: Path,
-    name: str,
-    model: LoadModel,
-    validation: DataFrame[Examples],
-    texts: Sequence[str],
-    scales: Sequence[float],
-    limits: tuple[float, float],
-    evaluation: EvaluateSettings,
-) -> Filled:
-    """Measure an adapter at several scales."""
-    base_loss, max_forgetting = limits
-    points = measure_scales(scales, *model(), validation, texts, base_loss, evaluation)
-    return _stored(folder, SWEPT, frontier(points, max_forgetting, name), len(points))
-
-
-def _stored(folder: Path, name: str, record: Any, rows: int) -> Filled:
-    write_atomically(folder / name, json.dumps(as_json(record), indent=1).encode())
-    return Filled(identity=(name,), rows=rows)
+def stored(folder: Path, file: str, record: Callable[[], Any], rows: int = 0) -> Filled:
+    """Store a record in one file: speeds, scales, what a judge says, what the gate saw."""
+    write_atomically(folder / file, json.dumps(as_json(record()), indent=1).encode())
+    return Filled(identity=(file,), rows=rows)
 
 
 TEST_SET = Stage(
@@ -212,11 +169,6 @@ LARGER = Stage(
     "evaluate larger", larger_answers, Answers, {"asked": Examples, "base": Answers},
     section="evaluate", fields=("max_new_tokens",), dataset="answers", version=3,
     code=("pipeline.evaluate.answers.answers",),
-)  # fmt: skip
-SEED_LOSSES = Stage(
-    "evaluate seed", seed_losses, SeedLosses, {"asked": Examples},
-    section="evaluate", fields=("max_tokens", "batch_size"),
-    dataset="seed_losses", version=1, holds_model=True, code=ASKING,
 )  # fmt: skip
 LOSSES = Stage(
     "losses", held_out_losses, HeldOutLosses,
@@ -234,17 +186,17 @@ BEHAVIOUR = Stage(
     code=("pipeline.evaluate.answers.behaviour_answers", *LOADING),
 )  # fmt: skip
 DECODING = Stage(
-    "decoding", decoding, None, dataset="decoding", version=1, holds_model=True, code=ASKING,
+    "decoding", stored, None, dataset="decoding", version=1, holds_model=True, code=ASKING,
 )  # fmt: skip
 PAIRWISE = Stage(
-    "judge", pairwise, None, dataset="pairwise", version=3,
+    "judge", stored, None, dataset="pairwise", version=3,
     code=("pipeline.evaluate.measures.pairwise",),
 )  # fmt: skip
 SWEEP = Stage(
-    "sweep", sweep, None, version=1, holds_model=True,
+    "sweep", stored, None, version=1, holds_model=True,
     code=("pipeline.evaluate.retention.frontier", *LOADING),
 )  # fmt: skip
 GATE = Stage(
-    "gate", verdict, None, dataset="verdict",
+    "gate", stored, None, dataset="verdict",
     code=("pipeline.evaluate.gate.gate", "pipeline.evaluate.gate.advice"),
 )  # fmt: skip

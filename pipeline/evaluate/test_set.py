@@ -77,24 +77,8 @@ def nearest_examples(examples: DataFrame[Examples], count: int) -> dict[str, lis
     train = examples.filter(split="train").sort("pair_id")
     if not count or not train.height or not asked.height:
         return {pair: [] for pair in asked["pair_id"]}
-    shots = [
-        [
-            Message(role=turn["role"], content=turn["content"])
-            for turn in turns
-            if turn["role"] != "system"
-        ]
-        for turns in train["messages"]
-    ]
+    shots = [[turn for turn in turns if turn["role"] != "system"] for turns in train["messages"]]
     questions, pool = (list(map(_question, rows["messages"])) for rows in (asked, train))
-    order = _nearest(questions, pool, count)
-    return {
-        pair: [message for row in reversed(chosen) for message in shots[row]]
-        for pair, chosen in zip(asked["pair_id"], order, strict=True)
-    }
-
-
-def _nearest(questions: Sequence[str], pool: Sequence[str], count: int) -> list[list[int]]:
-    """Return for each question the indices of the nearest of the pool, nearest first."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True)
@@ -107,7 +91,10 @@ def _nearest(questions: Sequence[str], pool: Sequence[str], count: int) -> list[
         # Rounded, so that equal examples tie exactly and the stable sort goes by pair_id.
         ranks = np.argsort(-near.round(9), axis=1, kind="stable")[:, :count]
         chosen.extend(ranks.tolist())
-    return chosen
+    return {
+        pair: [message for row in reversed(rows) for message in shots[row]]
+        for pair, rows in zip(asked["pair_id"], chosen, strict=True)
+    }
 
 
 def _question(messages: Sequence[Message]) -> str:

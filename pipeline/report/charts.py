@@ -6,7 +6,7 @@ from inspect import getmembers, isfunction
 from math import ceil, floor, isfinite, log10
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -62,14 +62,6 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     return [round(number * step, 10) + 0.0 for number in numbers]
 
 
-class Line(NamedTuple):
-    """One interval of a plot; tone is a CSS class."""
-
-    label: str
-    interval: Interval
-    tone: str
-
-
 def funnel(steps: Sequence[Count], splits: Mapping[str, int] | None) -> Markup:
     """Draw a bar for each step on one common scale, and the splits as one divided bar."""
     parts = splits or {}
@@ -107,7 +99,7 @@ def curves(train: Curve, validation: Curve) -> Markup:
 def arms(evaluation: Evaluation, metric: str) -> Markup:
     """Draw a metric of each arm."""
     lines = [
-        Line(words.arm(arm), scores[metric], "challenger" if arm == evaluation.served else "arm")
+        (words.arm(arm), scores[metric], "challenger" if arm == evaluation.served else "arm")
         for arm, scores in evaluation.arms.items()
         if metric in scores
     ]
@@ -117,7 +109,7 @@ def arms(evaluation: Evaluation, metric: str) -> Markup:
 def differences(evaluation: Evaluation, metric: str) -> Markup:
     """Draw a metric of the challenger as served against that of each other arm."""
     lines = [
-        Line(f"minus {words.arm(arm)}", found[metric], _tone(metric, found[metric]))
+        (f"minus {words.arm(arm)}", found[metric], _tone(metric, found[metric]))
         for arm, found in evaluation.challenger_minus.items()
         if metric in found
     ]
@@ -132,8 +124,11 @@ def _tone(metric: str, difference: Interval) -> str:
     return "better" if (difference.low > 0) == words.metric(metric).higher_is_better else "worse"
 
 
-def intervals(lines: Sequence[Line], title: str, zero: bool = False) -> Markup:
-    """Draw each line's point and interval, open ends to the edge; ``zero``: no difference."""
+def intervals(lines: Sequence[tuple[str, Interval, str]], title: str, zero: bool = False) -> Markup:
+    """Draw the point and interval of each line: its label, the interval, a CSS class.
+
+    Open ends reach the edge; ``zero`` marks no difference.
+    """
     numbers = [0.0] if zero else []
     for _, one, _ in lines:
         numbers += filter(isfinite, (one.value, one.low, one.high))

@@ -60,7 +60,7 @@ def test_what_a_person_has_to_look_at_stands_first(client, settings):
         id="e1", at="2026-01-03T00:00:00Z", action="broken", state="ok", drifted=False, auc=0.7,
         reasons=(), new_rows=0, next_retrain_at=None, reference="r", model="m",
     )  # fmt: skip
-    Ledger(settings.paths.home, print)._append("decisions.jsonl", row)
+    Ledger(settings.paths.home, print).add(row)
     begun = {"doc_ids": ("d",), "sources": ("a.md",), "texts": (), "models": (), "at": ""}
     note(settings.paths.home, Forgotten(**begun, done=False))
     page = client.get("/").text

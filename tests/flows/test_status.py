@@ -41,7 +41,7 @@ def test_what_is_stored_is_shown(settings):
     )
     Registry(home / "refs").point(CHAMPION, model, "gate passed", now())
     ledger = Ledger(home, say_once)
-    ledger.retrain(
+    ledger.add(
         Retrain(evidence_id="e1", at=now(), reason="words moved", outcome="promoted", run="a-run")
     )
     facts = status(settings)

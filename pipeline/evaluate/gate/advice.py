@@ -7,7 +7,7 @@ import polars as pl
 from pandera.typing.polars import DataFrame
 
 from pipeline.evaluate.results import AdaptationChoice, Advice, Cost, Evaluation
-from schemas.evaluation import Answers, AnswerTimings
+from schemas.evaluation import AnswerTimings
 
 ARMS: dict[str, tuple[AdaptationChoice, str]] = {
     "base": ("prompt", "the plain base model"),
@@ -49,19 +49,18 @@ def cost(
     )
 
 
-def tokens_by_arm(answers: DataFrame[Answers]) -> dict[str, float]:
-    """Return tokens a request, prompt and completion, by arm: the cost that is everywhere alike."""
-    means = answers.group_by("arm").agg(
-        (pl.col("prompt_tokens") + pl.col("completion_tokens")).mean()
-    )
-    return {str(arm): float(tokens) for arm, tokens in means.sort("arm").iter_rows()}
+def advise(evaluation: Evaluation, costs: Mapping[str, Cost]) -> Advice:
+    """Choose of the arms that the best one does not beat by its whole interval the cheapest.
 
-
-def advise(evaluation: Evaluation, tokens: Mapping[str, float]) -> Advice:
-    """Choose of the arms that the best one does not beat by its whole interval the cheapest."""
+    By tokens a request, prompt and completion: a cost that is everywhere alike.
+    """
     best = evaluation.best
     if not best:
         return Advice("none", "", "nothing was measured, so nothing is advised")
+    # Rounded, so that equal sums tie, whatever the parts that they are of.
+    tokens = {
+        name: round(cost.prompt_tokens + cost.completion_tokens, 6) for name, cost in costs.items()
+    }
     right = {name: scores["correct"].value for name, scores in evaluation.arms.items()}
     level = [arm for arm, gain in evaluation.best_minus.items() if gain.low <= 0]
     arm = min([best, *level], key=lambda name: (tokens[name], name != best))

@@ -26,19 +26,15 @@ NAMES = {
 }
 
 
-def no_leak(leaks: int) -> Check:
-    """Refuse training rows that repeat test rows."""
-    text = f"{leaks} training rows repeat test rows, allowed 0"
-    return Check("no_leak", leaks <= 0, leaks, 0, text)
-
-
-def enough(evaluation: Evaluation, settings: GateSettings) -> list[Check]:
-    """Require as many test rows, and independent units that they come from, as the settings ask."""
+def testable(evaluation: Evaluation, leaks: int, settings: GateSettings) -> list[Check]:
+    """Refuse training rows that repeat test rows, and too few test rows or units behind them."""
     rows, least = evaluation.test_rows, settings.min_test_rows
     clusters, fewest = evaluation.test_clusters, settings.min_test_clusters
     counted = f"{rows} test rows, needed {least} or more"
     spread = f"test rows from {clusters} independent {evaluation.unit}, needed {fewest} or more"
+    repeated = f"{leaks} training rows repeat test rows, allowed 0"
     return [
+        Check("no_leak", leaks <= 0, leaks, 0, repeated),
         Check("enough_rows", rows >= least, rows, least, counted),
         Check("enough_clusters", clusters >= fewest, clusters, fewest, spread),
     ]

@@ -40,8 +40,7 @@ def decide(
     test rows; ``taught`` is None where nobody looked.
     """
     reasons = [
-        checks.no_leak(leaks),
-        *checks.enough(evaluation, settings),
+        *checks.testable(evaluation, leaks, settings),
         checks.more_right(evaluation, "base", settings.min_improvement),
     ]
     if "few_shot" in evaluation.arms:

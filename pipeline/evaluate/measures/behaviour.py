@@ -5,7 +5,7 @@ dozen requests, a drop is judged by the one-sided exact McNemar test on those th
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -39,18 +39,24 @@ def read_behaviour_items(folder: Path, settings: ForgettingSettings) -> tuple[It
     occurs twice, or a check or kind is not known.
     """
     items: list[Item] = []
-    instructions, safety = folder / "instructions.jsonl", folder / "safety.jsonl"
-    for number, row in enumerate(_first(instructions, settings.instructions), start=1):
-        place = f"{instructions}, row {number}"
-        items.append(_item(place, row | {"kind": "instruction"}))
-        _check_checks(place, items[-1].checks)
-    for number, row in enumerate(_first(safety, settings.safety_requests), start=1):
-        if row.get("kind") not in BEHAVIOUR_KINDS[1:]:
-            raise InputError(
-                f"{safety}, row {number}: kind {row.get('kind')!r} found; expected harmful or "
-                "benign; mend that line"
-            )
-        items.append(_item(f"{safety}, row {number}", row | {"checks": {}}))
+    counts = {"instructions": settings.instructions, "safety": settings.safety_requests}
+    for name, most in counts.items():
+        path = folder / f"{name}.jsonl"
+        rows = read_jsonl(path)[:most] if most and path.exists() else []
+        for number, row in enumerate(rows, start=1):
+            place, instructs = f"{path}, row {number}", name == "instructions"
+            if not instructs and row.get("kind") not in BEHAVIOUR_KINDS[1:]:
+                raise InputError(
+                    f"{place}: kind {row.get('kind')!r} found; expected harmful or benign; mend "
+                    "that line"
+                )
+            row["kind"] = "instruction" if instructs else row["kind"]
+            row["checks"] = row.get("checks") if instructs else {}
+            check_fields(place, row, {"id": str, "prompt": str, "checks": dict})
+            group = str(row.get("group", ""))
+            items.append(Item(row["id"], row["kind"], row["prompt"], row["checks"], group))
+            if instructs:
+                _check_checks(place, row["checks"])
     for identifier, count in Counter(item.id for item in items).items():
         if count > 1:
             raise InputError(
@@ -108,15 +114,6 @@ def _change(before: pl.Series, after: pl.Series) -> Change | None:
         gained=gained,
         chance=float(binom.sf(lost - 1, lost + gained, 0.5)) if lost else 1.0,
     )
-
-
-def _first(path: Path, count: int) -> Sequence[dict[str, Any]]:
-    return read_jsonl(path)[:count] if count and path.exists() else []
-
-
-def _item(place: str, row: dict[str, Any]) -> Item:
-    check_fields(place, row, {"id": str, "prompt": str, "checks": dict})
-    return Item(row["id"], row["kind"], row["prompt"], row["checks"], str(row.get("group", "")))
 
 
 def _check_checks(place: str, checks: dict[str, Any]) -> None:

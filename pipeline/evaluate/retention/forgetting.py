@@ -5,7 +5,7 @@ text. Its levels for LoRA: below 0.05 nats good, 0.05 to 0.12 usual, above 0.20 
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,6 @@ class GeneralSet:
 
     texts: Mapping[str, str]
     questions: tuple[Question, ...]
-
-    def content(self) -> dict[str, Any]:
-        """Return plain JSON values, for a digest of what was asked."""
-        return {"texts": dict(self.texts), "questions": [asdict(item) for item in self.questions]}
 
 
 def read_general_set(folder: Path) -> GeneralSet:

@@ -1,11 +1,14 @@
 """The reference that is stored with a model."""
 
+from unittest.mock import patch
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.drift.features import baseline, spreads
+from pipeline.drift import features
+from pipeline.drift.features import spreads
 from schemas.drift import DriftFeatures
 
 DOCUMENTS = ["The pump starts. The pump stops.", "Open the valve.", " \n "]
@@ -22,8 +25,14 @@ def reference():
     )
 
 
+def baseline(texts, losses=None):
+    """The reference of a model that has these losses."""
+    with patch.object(features, "sample_losses", lambda *_: losses or {}):
+        return features.baseline(texts, len, None, 0)
+
+
 def test_the_reference_keeps_what_has_text_and_accounts_for_the_rest():
-    found = baseline(reference(), len, {"p0": 1.5})
+    found = baseline(reference(), {"p0": 1.5})
     DriftFeatures.validate(found.kept)
     assert found.balances and found.reasons == {"empty_text": 1}
     assert found.dropped["id"].to_list() == ["d2"]
@@ -42,12 +51,12 @@ def test_the_reference_balances_for_any_texts(contents):
         {"id": [str(n) for n in range(len(contents))], "kind": "pair", "text": contents},
         schema={"id": pl.String, "kind": pl.String, "text": pl.String},
     )
-    found = baseline(frame, len)
+    found = baseline(frame)
     assert found.balances
 
 
 def test_the_spread_of_each_feature_of_each_kind_is_told():
-    found = spreads(baseline(reference(), len, {"p0": 1.5}).kept)
+    found = spreads(baseline(reference(), {"p0": 1.5}).kept)
     assert {name.split()[0] for name in found} == {"document", "pair"}
     # Lengths 32 and 15.
     assert found["document characters"].median == 23.5
@@ -58,5 +67,5 @@ def test_the_spread_of_each_feature_of_each_kind_is_told():
 
 def test_the_reference_does_not_depend_on_the_order_of_the_texts():
     shuffled = reference().sample(fraction=1, shuffle=True, seed=2)
-    first, second = baseline(reference(), len), baseline(shuffled, len)
+    first, second = baseline(reference()), baseline(shuffled)
     assert first.kept.equals(second.kept)

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from pipeline.core.outcome import table
-from pipeline.evaluate.comparison import Trained, compare_candidates
+from pipeline.evaluate.comparison import Candidate, Trained, candidate
 from pipeline.settings import EvaluateSettings
 from schemas.evaluation import HeldOutLosses
 
@@ -30,14 +30,18 @@ def trained(seed: int, shift: float, **facts: float) -> Trained:
     return Trained(seed, table(HeldOutLosses, rows), None, FACTS | facts, 77)
 
 
+def candidates(trainings: dict[str, list[Trained]]) -> tuple[Candidate, ...]:
+    return tuple(
+        candidate(name, runs, trainings["a"], 5, SETTINGS) for name, runs in trainings.items()
+    )
+
+
 def test_a_difference_is_that_of_the_means_over_the_seeds_and_paired_by_row() -> None:
-    first, second = compare_candidates(
+    first, second = candidates(
         {
             "a": [trained(1, 0.0), trained(2, 0.2)],
             "b": [trained(1, -0.3), trained(2, -0.1)],
-        },
-        {"a": 5, "b": 5},
-        SETTINGS,
+        }
     )
     assert first.difference is None
     assert second.difference is not None
@@ -49,28 +53,22 @@ def test_a_difference_is_that_of_the_means_over_the_seeds_and_paired_by_row() ->
 
 
 def test_the_spread_is_the_standard_deviation_over_the_seeds() -> None:
-    two, one = compare_candidates(
-        {"a": [trained(1, 0.0), trained(2, 0.2)], "b": [trained(1, 0.0)]},
-        {"a": 5, "b": 5},
-        SETTINGS,
-    )
+    two, one = candidates({"a": [trained(1, 0.0), trained(2, 0.2)], "b": [trained(1, 0.0)]})
     assert two.test_spread == pytest.approx(0.2 / 2**0.5)
     assert one.test_spread is None
     assert two.test_loss_by_seed[1] - two.test_loss_by_seed[0] == pytest.approx(0.2)
 
 
 def test_a_loss_weighs_each_token_alike() -> None:
-    (one,) = compare_candidates({"a": [trained(1, 0.0)]}, {"a": 5}, SETTINGS)
+    (one,) = candidates({"a": [trained(1, 0.0)]})
     rows = trained(1, 0.0).losses.filter(split="test")
     expected = rows.select((pl.col("loss") * pl.col("tokens")).sum() / pl.col("tokens").sum())
     assert one.test_loss is not None and one.test_loss.value == pytest.approx(expected.item())
 
 
 def test_memory_is_that_of_the_hungriest_training_and_time_the_mean() -> None:
-    (one,) = compare_candidates(
-        {"a": [trained(1, 0.0, seconds=4.0), trained(2, 0.0, peak_memory_bytes=3000)]},
-        {"a": 5},
-        SETTINGS,
+    (one,) = candidates(
+        {"a": [trained(1, 0.0, seconds=4.0), trained(2, 0.0, peak_memory_bytes=3000)]}
     )
     assert one.peak_memory_bytes == 3000
     assert one.seconds == pytest.approx(4.5)

@@ -6,12 +6,13 @@ import pytest
 from pipeline.core.cache import short_id
 from pipeline.core.errors import TeacherError
 from pipeline.evaluate.answers.prompts import Material, Passage
-from pipeline.evaluate.gate.advice import advise, tokens_by_arm
+from pipeline.evaluate.gate.advice import advise
 from pipeline.evaluate.stages import larger_answers
 from pipeline.evaluate.summary import summarise
 from pipeline.pairs.teachers.endpoint import EndpointTeacher
 from pipeline.settings import TeacherSettings
 from tests.pipeline.evaluate.conftest import QUESTIONS, examples
+from tests.pipeline.evaluate.test_advice import costs_of
 from tests.pipeline.evaluate.test_evaluate import SETTINGS, answers
 from tests.pipeline.pairs.endpoint_server import chat, error, serving
 
@@ -52,7 +53,7 @@ def test_it_is_scored_like_the_others_and_may_be_advised():
     evaluation = summarise(both, SETTINGS)
     assert evaluation.best == "larger" and "larger" not in evaluation.calibration
     assert evaluation.gains["larger"].value == pytest.approx(-0.5)
-    advice = advise(evaluation, tokens_by_arm(both))
+    advice = advise(evaluation, costs_of(both))
     assert advice.choice == "larger model" and advice.text.startswith("use a larger model: ")
 
 

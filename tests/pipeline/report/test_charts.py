@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.evaluate.results import Interval
-from pipeline.report.charts import Line, curves, funnel, intervals, ticks
+from pipeline.report.charts import curves, funnel, intervals, ticks
 from pipeline.report.contents import Count
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -61,7 +61,7 @@ def test_any_curve_stays_inside_its_frame(train, validation):
 @given(st.lists(st.tuples(losses, st.floats(0, 1e5)), max_size=5), st.booleans())
 def test_any_interval_stays_inside_its_frame(found, zero):
     lines = [
-        Line("arm", Interval(value=value, low=value - reach, high=value + reach), "arm")
+        ("arm", Interval(value=value, low=value - reach, high=value + reach), "arm")
         for value, reach in found
     ]
     chart = intervals(lines, "title", zero)
@@ -72,7 +72,7 @@ def test_any_interval_stays_inside_its_frame(found, zero):
 
 def test_an_open_end_reaches_the_edge():
     chart = ElementTree.fromstring(
-        intervals([Line("base", Interval(value=1, low=None, high=2), "arm")], "t")
+        intervals([("base", Interval(value=1, low=None, high=2), "arm")], "t")
     )
     span = next(line for line in chart.iter(f"{SVG}line") if line.get("class") == "span")
     assert span.get("x1") == "30.00%"
