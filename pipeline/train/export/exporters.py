@@ -6,7 +6,7 @@ The command line reads names and help from here, so what takes time to import wa
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,8 +62,7 @@ class Exporter:
 def _merge(source: Source, output: Path, stored: "Stored") -> dict[str, Any]:
     from pipeline.train.export.merge import merge
 
-    found = merge(source.base, source.adapter, source.settings.model, output, stored)
-    return {"merge": asdict(found)}
+    return {"merge": merge(source.base, source.adapter, source.settings.model, output, stored)}
 
 
 def _merged(source: Source, output: Path, stored: "Stored") -> Written:

@@ -13,9 +13,8 @@ from safetensors.torch import load_file
 from pipeline.core.progress import announce
 from pipeline.train.export.blocks import ModelFolder, hollow
 from pipeline.train.export.merge import save_dequantized
-from pipeline.train.methods import METHODS
 from pipeline.train.models import base_model
-from pipeline.train.models.adapter import WEIGHTS, check_fit, on_plain_base, read_run_card
+from pipeline.train.models.adapter import WEIGHTS, check_fit, on_plain_base
 from pipeline.train.models.base_model import BaseModel, load_tokenizer
 from pipeline.train.models.device import compute_dtype
 from pipeline.train.peak_memory import memory
@@ -52,9 +51,8 @@ def stream_adapter(base: BaseModel, adapter: Path, scratch: Path) -> Any:
     ``scratch``, a new folder, gets a base in 4 bits as plain weights. Raises TrainingError where
     the adapter belongs to another base.
     """
-    card = read_run_card(adapter)
-    check_fit(card, base, load_tokenizer(base.path, base.thinking), adapter, quantized=None)
-    method, path = METHODS[card["method"]], base.path
+    method = check_fit(base, adapter, load_tokenizer(base.path, base.thinking))
+    path = base.path
     if method.stored == "model":
         return stream(adapter, "float32")
     if method.quantized:

@@ -25,7 +25,7 @@ from pipeline.train.plan.hardware import Hardware
 from pipeline.train.plan.memory import memory, total
 from pipeline.train.plan.shapes import LORA, Shape
 from pipeline.train.tune.choice import TUNED
-from pipeline.train.tune.start import RATE_FACTORS, Start, Workload, candidate, ranks_around
+from pipeline.train.tune.start import RATE_FACTORS, Workload, candidate, ranks_around
 from schemas.pairs import Examples
 
 
@@ -39,7 +39,7 @@ class Job:
     train: TrainSettings
     model: ModelSettings
     tune: TuneSettings
-    start: Start
+    rank: int  # of the closed form, where the search starts
     workload: Workload
     hardware: Hardware
     forgetting: Callable[[Path], float] | None  # rise of loss on general text, nats
@@ -58,7 +58,7 @@ def search(job: Job, folder: Path, say: Callable[[str], None], listener: Listene
     study = _open_study(folder, job.tune)
     if not study.get_trials(deepcopy=False):
         method, targets = job.tune.methods[0], job.tune.targets[0]
-        first = {"method": method, "rate": 1.0, "rank": job.start.rank, "targets": targets}
+        first = {"method": method, "rate": 1.0, "rank": job.rank, "targets": targets}
         study.enqueue_trial(first)  # what a method has no use for is not asked for
     while (trial := _next_trial(study, job.tune)) is not None:
         try:
@@ -129,7 +129,7 @@ def _suggest(trial: Any, job: Job) -> dict[str, Any]:
         "rate": trial.suggest_float("rate", *RATE_FACTORS, log=True),
     }
     if chosen["method"] in LORA:
-        chosen["rank"] = trial.suggest_categorical("rank", ranks_around(job.start))
+        chosen["rank"] = trial.suggest_categorical("rank", ranks_around(job.rank))
         chosen["targets"] = trial.suggest_categorical("targets", job.tune.targets)
     return chosen
 
