@@ -81,8 +81,13 @@ def save_adapter(
     put(tensors, trainable(model))
     output.mkdir(parents=True, exist_ok=True)
     store(model, TrainSettings.model_validate(card["settings"]), base.name, output)
+    write_run_card(output, card)
+
+
+def write_run_card(adapter: Path, card: Mapping[str, Any]) -> None:
+    """Write the run card of an adapter folder: the same bytes for equal cards."""
     data = json.dumps(dict(card), indent=2, sort_keys=True) + "\n"
-    write_atomically(output / "run_card.json", data.encode())
+    write_atomically(adapter / "run_card.json", data.encode())
 
 
 def read_run_card(adapter: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
 from pipeline.train.batch.batches import FILLER, collate, pack
 from pipeline.train.methods.layers import Bottleneck
-from pipeline.train.models.adapter import trainable
+from pipeline.train.models.adapter import put, trainable
 from pipeline.train.proofs.data import Proof
 from pipeline.train.torch_processes import Processes
 
@@ -141,9 +141,7 @@ def prove_adapter(model: Any, input_ids: Any, rate: float) -> list[Proof]:
             parameters[name].sub_(rate * gradient.sign())
     at_once = set(gradients)
     after, gradients = _look(model, input_ids, parameters)
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(kept[name])
+    put(kept, parameters)
     change = ((after - before).norm() / before.norm()).item()
     if change == 0:  # one that is no number is named by the loop
         raise TrainingError(
