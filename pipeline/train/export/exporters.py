@@ -133,8 +133,7 @@ def _adapter(source: Source, output: Path, stored: "Stored") -> Written:
 
 
 def _gguf(source: Source, output: Path, stored: "Stored") -> Written:
-    from pipeline.train.export.gguf_file import unpack_gguf, write_gguf
-    from pipeline.train.export.ollama import chatml, modelfile
+    from pipeline.train.export.gguf_file import chatml, modelfile, unpack_gguf, write_gguf
     from pipeline.train.export.streaming import load_or_stream
     from pipeline.train.models.base_model import load_tokenizer
     from pipeline.train.peak_memory import free_memory

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from accelerate import init_empty_weights
 from safetensors.torch import load_file
 
 from pipeline.core.progress import announce
@@ -24,8 +26,6 @@ ROOM = 0.7  # share of the free memory that a whole model may take; the rest is 
 
 def fits(path: Path, dtype: str) -> bool:
     """Return whether a model, in a type, has room in the memory free now; announces if not."""
-    import torch
-
     size = sum(
         part.nbytes for part in base_model.empty_model(path, getattr(torch, dtype)).parameters()
     )
@@ -72,9 +72,6 @@ def stream(
     each pass reads all files. It computes in ``dtype``, with weights rounded to ``stored`` before,
     by default the compute type of a CPU; ``trained`` tensors stand for those of the folder.
     """
-    import torch
-    from accelerate import init_empty_weights
-
     config, automatic, kind = base_model.model_class(path)
     with init_empty_weights(include_buffers=False):
         model = automatic.from_config(

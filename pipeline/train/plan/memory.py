@@ -4,7 +4,7 @@ Beside it what the usual convention says: parameters times bytes, and a lump for
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.settings import TrainSettings
 from pipeline.train.methods import METHODS
@@ -168,19 +168,11 @@ def total(items: tuple[Item, ...]) -> int:
     return sum(item.bytes for item in items)
 
 
-@dataclass(frozen=True)
-class Convention:
-    """What the convention says of a method."""
+def convention(shape: Shape) -> list[dict[str, Any]]:
+    """Return the memory by the convention: ``method``, ``gigabytes`` of 1e9 bytes and ``formula``.
 
-    method: str
-    gigabytes: float
-    formula: str
-
-
-def convention(shape: Shape) -> tuple[Convention, ...]:
-    """Return the memory by the convention, in GB of 1e9 bytes, for full, LoRA and QLoRA.
-
-    "7B" means 7.0e9 parameters there; so the size is rounded to whole billions from 1 on.
+    Of full, LoRA and QLoRA. "7B" means 7.0e9 parameters there; so the size is rounded to whole
+    billions from 1 on.
     """
     billions = shape.parameters / GIGABYTE
     nominal = float(round(billions)) if billions >= 1 else billions
@@ -189,10 +181,9 @@ def convention(shape: Shape) -> tuple[Convention, ...]:
     extra = ADAPTER_GIGABYTES * nominal / 7
     half = f"{HALF_BYTES} B x {nominal:g}B + {extra:.1f} GB for adapter, optimizer and short rows"
     packed = f"{NF4_BYTES:.3f} B x {linear:.2f}B linear + {HALF_BYTES} B x {rest:.2f}B others"
-    return (
-        Convention("full", FULL_BYTES * nominal, f"{FULL_BYTES} B x {nominal:g}B parameters"),
-        Convention("lora", HALF_BYTES * nominal + extra, half),
-        Convention(
-            "qlora", NF4_BYTES * linear + HALF_BYTES * rest + extra, f"{packed} + {extra:.1f} GB"
-        ),
+    rows = (
+        ("full", FULL_BYTES * nominal, f"{FULL_BYTES} B x {nominal:g}B parameters"),
+        ("lora", HALF_BYTES * nominal + extra, half),
+        ("qlora", NF4_BYTES * linear + HALF_BYTES * rest + extra, f"{packed} + {extra:.1f} GB"),
     )
+    return [dict(zip(("method", "gigabytes", "formula"), row, strict=True)) for row in rows]
