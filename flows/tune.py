@@ -15,7 +15,6 @@ from flows.models.loaded_model import LoadedModel, base_model, say_device
 from flows.training import latest_data, trainable_rows
 from flows.views.report import write_report
 from pipeline.core.cache import digest, write_atomically
-from pipeline.core.errors import SettingsError
 from pipeline.core.manifest import content_digest
 from pipeline.core.record import as_json
 from pipeline.core.store import Dataset, Store
@@ -23,7 +22,6 @@ from pipeline.evaluate.retention.forgetting import read_general_set
 from pipeline.evaluate.retention.general import general_loss
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
-from pipeline.train.methods import METHODS
 from pipeline.train.models.base_model import BaseModel
 from pipeline.train.models.device import choose_device
 from pipeline.train.plan.hardware import training_machine
@@ -43,10 +41,9 @@ IGNORED = {"method", "rank", "alpha", "targets", "learning_rate", "epochs", "max
 def tune(settings: Settings) -> Report:
     """Search on the train and validation rows that are accepted now; the test set stays shut.
 
-    A MissingDataset or an InputError where there are no such rows, a SettingsError for an unknown
-    method, a TrainingError where the base model cannot be planned or trained.
+    A MissingDataset or an InputError where there are no such rows, a TrainingError where the base
+    model cannot be planned or trained.
     """
-    check_methods(settings)
     with open_run("tune", settings) as run:
         base = base_model(run.settings)
         _, _, data = latest_data(run)
@@ -85,15 +82,6 @@ def choose_training(run: Run, base: BaseModel, examples: Dataset) -> Choice:
     choice = choose(study, settings.tune, why)
     write_atomically(folder / "choice.json", json.dumps(as_json(choice), indent=1).encode())
     return choice
-
-
-def check_methods(settings: Settings) -> None:
-    """Raise a SettingsError when tune.methods names one that there is not."""
-    if unknown := [name for name in settings.tune.methods if name not in METHODS]:
-        raise SettingsError(
-            f"settings: tune.methods has {', '.join(unknown)}; expected some of "
-            f"{', '.join(METHODS)}; correct it"
-        )
 
 
 def _rise(settings: Settings, store: Store, base: BaseModel) -> Callable[[Path], float] | None:

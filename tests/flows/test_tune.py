@@ -10,7 +10,6 @@ from pipeline.core.errors import SettingsError
 from pipeline.report.compared import summary, toml_lines
 from pipeline.report.contents import Report, Run
 from pipeline.report.html import render
-from pipeline.settings import Settings, TuneSettings
 from pipeline.train.tune.choice import Choice, Trial
 
 WINNER = {"method": "lora", "rank": 8, "targets": "mlp", "learning_rate": 0.0014}
@@ -130,7 +129,5 @@ def test_the_report_shows_trials_front_and_the_lines_to_paste():
 
 
 def test_a_method_that_there_is_not_is_refused():
-    from flows.tune import check_methods
-
-    with pytest.raises(SettingsError, match=r"tune\.methods has magic"):
-        check_methods(Settings(tune=TuneSettings(methods=("lora", "magic"))))
+    with pytest.raises(SettingsError, match=r"tune\.methods\.1: 'magic' found"):
+        load_settings(None, ['tune.methods=["lora", "magic"]'])
