@@ -223,8 +223,7 @@ def store(model: Any, settings: TrainSettings, base_name: str, output: Path) -> 
     _write(tensors, output)
     config.base_model_name_or_path = base_name
     config.inference_mode = True
-    config.save_pretrained(output)
-    _write_config(json.loads((output / CONFIG).read_text("utf-8")), output)
+    _write_config(config.to_dict(), output)
 
 
 def restore(model: Any, method: Method, adapter: Path) -> Any:
@@ -263,7 +262,7 @@ def _write(tensors: dict[str, Any], output: Path) -> None:
 
 
 def _write_config(config: dict[str, Any], output: Path) -> None:
-    """Write a configuration with its lists sorted: peft's are in the order of a set's hashes."""
-    lists = {key: sorted(value) for key, value in config.items() if isinstance(value, list)}
+    """Write a configuration with its lists sorted: peft's are sets."""
+    lists = {key: sorted(value) for key, value in config.items() if isinstance(value, list | set)}
     text = json.dumps(config | lists, indent=2, sort_keys=True) + "\n"
     (output / CONFIG).write_text(text, "utf-8")
