@@ -56,7 +56,10 @@ def memory(
     shape: Shape, settings: TrainSettings, batch: Batch, kind: Kind, value: int
 ) -> tuple[Item, ...]:
     """Return what is in memory at the peak of a training step, for values of 2 bytes or 4."""
-    trained, moments = trainable_parameters(shape, settings), moment_bytes(settings, kind)
+    trained = trainable_parameters(shape, settings)
+    # "auto" is 8 bits, with a scale for each 256 values, on a GPU; paged ones count as if they stay.
+    small = "8bit" in settings.optimizer or (settings.optimizer == "auto" and kind == "gpu")
+    moments = 2 * (1 + FLOAT32 / 256) if small else 2.0 * FLOAT32
     unpacked = dequantizes_once(settings, "cpu" if kind == "cpu" else "cuda")
     packed = METHODS[settings.method].quantized and not unpacked
     whole = settings.method in BASE
@@ -140,14 +143,6 @@ def _machine(kind: Kind, passing: int) -> tuple[Item, Item]:
         Item("allocator", round(share * passing), "held, but not asked for"),
         Item("runtime", size, "interpreter and libraries, or the context of the GPU"),
     )
-
-
-def moment_bytes(settings: TrainSettings, kind: Kind) -> float:
-    """Return the bytes of both moments of a parameter; paged ones count as if they stayed."""
-    name = settings.optimizer
-    if name == "auto":  # as pipeline.train.loop.optimizers chooses
-        name = "paged_adamw_8bit" if kind == "gpu" else "adamw"
-    return 2 * (1 + FLOAT32 / 256) if "8bit" in name else 2.0 * FLOAT32
 
 
 def _workspace(
