@@ -57,7 +57,7 @@ def memory(
 ) -> tuple[Item, ...]:
     """Return what is in memory at the peak of a training step, for values of 2 bytes or 4."""
     trained = trainable_parameters(shape, settings)
-    # "auto" is 8 bits, with a scale for each 256 values, on a GPU; paged ones count as if they stay.
+    # Paged ones count as if they stayed; those in 8 bits have a scale for each 256 values.
     small = "8bit" in settings.optimizer or (settings.optimizer == "auto" and kind == "gpu")
     moments = 2 * (1 + FLOAT32 / 256) if small else 2.0 * FLOAT32
     unpacked = dequantizes_once(settings, "cpu" if kind == "cpu" else "cuda")
