@@ -33,22 +33,22 @@ def make_optimizer(groups: list[dict[str, Any]], choice: str, device: str, decay
     Weight decay acts on matrices alone: a bias, a norm or an IA3 scale pulled to zero takes the
     layer along.
     """
-    split: list[dict[str, Any]] = []
-    for group in groups:
-        parts: dict[float, list[Any]] = {decay: [], 0.0: []}  # one where there is no decay
-        for part in group["params"]:
-            parts[decay if part.dim() > 1 else 0.0].append(part)
-        split += [
-            group | {"params": alike, "weight_decay": value}
-            for value, alike in parts.items()
-            if alike
-        ]
+    split = [part for group in groups for part in _by_decay(group, decay)]
     name = optimizer_name(choice, device)
     if name == "adamw":
         return torch.optim.AdamW(split)
     import bitsandbytes
 
     return getattr(bitsandbytes.optim, BITSANDBYTES[name])(split)
+
+
+def _by_decay(group: dict[str, Any], decay: float) -> list[dict[str, Any]]:
+    parts: dict[float, list[Any]] = {decay: [], 0.0: []}  # one where there is no decay
+    for part in group["params"]:
+        parts[decay if part.dim() > 1 else 0.0].append(part)
+    return [
+        group | {"params": alike, "weight_decay": value} for value, alike in parts.items() if alike
+    ]
 
 
 def optimizer_state(optimizer: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
