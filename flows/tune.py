@@ -56,9 +56,9 @@ def tune(settings: Settings) -> Report:
         folder = run.home / "tune" / key[:16]
         shape = read_folder(base.path)
         workload = measure_workload(rows, base, settings.train)
-        start = closed_form(shape, workload.supervised)
+        rank, reason = closed_form(shape, workload.supervised)
         first = settings.tune.methods[0]
-        why = f"{first} at rate {rate_of(first, shape.hidden):g}, rank {start.rank}: {start.why}"
+        why = f"{first} at rate {rate_of(first, shape.hidden):g}, rank {rank}: {reason}"
         say_device(settings.model)
         say(f"tune  {folder.name}  starts from {why}")
         job = Job(
@@ -68,7 +68,7 @@ def tune(settings: Settings) -> Report:
             train=settings.train,
             model=settings.model,
             tune=settings.tune,
-            start=start,
+            rank=rank,
             workload=workload,
             hardware=training_machine(choose_device(settings.model)),
             forgetting=_rise(settings, run.store, base),

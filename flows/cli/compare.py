@@ -187,4 +187,4 @@ def _facts(planned: "Planned", document: bool) -> dict[str, Any]:
     base = {"name": planned.shape.name, "parameters": planned.shape.parameters}
     names = ("batch", "work", "hardware", "plans", *(["launch"] if planned.launch else []))
     found = {"base": base} | {name: getattr(planned, name) for name in names}
-    return found | ({"document": list(convention(planned.shape))} if document else {})
+    return found | ({"document": convention(planned.shape)} if document else {})

@@ -122,7 +122,7 @@ def show(planned: Planned, *, itemised: bool, document: bool) -> None:
         title = "By the convention of documents"
         table = _table(title, *_numbers("GB"), "how it is counted")
         for row in convention(shape):
-            table.add_row(row.method, f"{row.gigabytes:.0f}", row.formula)
+            table.add_row(row["method"], f"{row['gigabytes']:.0f}", row["formula"])
         _print(console, table)
         console.print(LITGPT, soft_wrap=True)
     warnings = [text for each in on_first for text in each.warnings]

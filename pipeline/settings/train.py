@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from pipeline.settings.base import Section, Share
 
-Method = Literal[
+MethodName = Literal[
     "qlora", "lora", "rslora", "dora", "pissa", "eva", "lora_plus", "full", "selective",
     "houlsby", "pfeiffer", "hybrid", "ia3", "prefix", "prompt", "p_tuning",
 ]  # fmt: skip
@@ -16,7 +16,7 @@ Method = Literal[
 class TrainSettings(Section):
     """Fine-tuning."""
 
-    method: Method = "qlora"
+    method: MethodName = "qlora"
     """What is trained; each has a preset for the settings below that are empty, and one that it
     has no use for is an error (see pipeline/train/methods/table.py)."""
     learning_rate: Annotated[float, Field(gt=0)] | None = None
@@ -113,7 +113,7 @@ class ModelSettings(Section):
 class TuneSettings(Section):
     """Automatic choice of method, rank, targets and learning rate (tuneloop tune)."""
 
-    methods: tuple[Method, ...] = ("lora", "qlora", "pissa", "houlsby")
+    methods: tuple[MethodName, ...] = ("lora", "qlora", "pissa", "houlsby")
     """Methods to choose from; the first one starts."""
     targets: tuple[Literal["all", "attention", "mlp"], ...] = ("all", "mlp", "attention")
     """Layers to choose from for LoRA and its kin."""

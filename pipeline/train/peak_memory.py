@@ -67,14 +67,6 @@ def free_memory() -> None:
             libc.malloc_trim(0)
 
 
-def reset_peak() -> None:
-    """Let the peak of a GPU count from now on."""
-    import torch
-
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.reset_peak_memory_stats()
-
-
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there is no memory left, on a GPU or on the CPU."""
     return (

@@ -50,8 +50,9 @@ class HeadLoss(Function):
 def supervised_loss(
     model: Any, input_ids: Any, labels: Any, position_ids: Any = None, *, share_prefix: bool = False
 ) -> Loss:
-    """Return the summed cross entropy of a model, as :func:`supervised_logits` takes it."""
-    states, logits, head = _ways(model, input_ids, labels, position_ids, share_prefix)
+    """Return the summed cross entropy of a model, as :func:`logits_of` takes it."""
+    batch = (input_ids, labels, position_ids)
+    states, logits, head = logits_of(model, *batch, share_prefix=share_prefix)
     # Only the gradient of the states is made in pieces: a head that is trained wants its own.
     plain = getattr(head, "bias", None) is None and type(head) is torch.nn.Linear
     plain = plain and not head.weight.requires_grad
@@ -68,29 +69,19 @@ def supervised_loss(
     return loss
 
 
-def supervised_logits(
+def logits_of(
     model: Any, input_ids: Any, labels: Any, position_ids: Any = None, *, share_prefix: bool = False
-) -> Callable[..., Any]:
-    """Return the function of a model's logits, checked against the model's own on one batch.
-
-    From token ids, the supervised positions (True where the next token is supervised, shape (rows,
-    tokens - 1)) and the positions of packed rows to logits (supervised tokens, vocabulary): the
-    head runs on supervised positions only. The tokens that all rows begin with (the system prompt)
-    go through the model once where ``share_prefix`` allows it (not with noise for each row, or
-    without a cache while it trains); gradients flow back through their keys and values. A model
-    that does more than multiply by its head (Gemma caps its logits, Granite scales them), or whose
-    cache is another, shows in the check: the next plainer way is used, at last its own forward
-    pass.
-    """
-    return _ways(model, input_ids, labels, position_ids, share_prefix)[1]
-
-
-def _ways(
-    model: Any, input_ids: Any, labels: Any, position_ids: Any, share_prefix: bool
 ) -> tuple[Callable[..., Any] | None, Callable[..., Any], Any]:
-    """Return the states for the head, the logits, by the first way that agrees, and the head.
+    """Return functions of a model's states for its head and of its logits, and the head.
 
-    The states are None where only the model's own forward pass gives its logits.
+    The logits, checked against the model's own on one batch, are a function of token ids, the
+    supervised positions (True where the next token is supervised, shape (rows, tokens - 1)) and the
+    positions of packed rows; (supervised tokens, vocabulary): the head runs on supervised positions
+    only. The tokens that all rows begin with (the system prompt) go through the model once where
+    ``share_prefix`` allows it (not with noise for each row, or without a cache while it trains);
+    gradients flow back through their keys and values. A model that does more than multiply by its
+    head (Gemma caps its logits, Granite scales them), or whose cache is another, shows in the
+    check: the next plainer way is used, at last its own forward pass, of which the states are None.
     """
     causal = model.get_base_model() if hasattr(model, "get_base_model") else model
     decoder, head = causal.get_decoder(), causal.get_output_embeddings()

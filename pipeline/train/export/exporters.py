@@ -6,7 +6,7 @@ The command line reads names and help from here, so what takes time to import wa
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,21 +59,17 @@ class Exporter:
     types: Callable[["BaseModel"], tuple["Stored", ...]]  # the next one where one is too coarse
 
 
-def _merge(source: Source, output: Path, stored: "Stored") -> dict[str, Any]:
-    from pipeline.train.export.merge import merge
-
-    found = merge(source.base, source.adapter, source.settings.model, output, stored)
-    return {"merge": asdict(found)}
-
-
 def _merged(source: Source, output: Path, stored: "Stored") -> Written:
+    from pipeline.train.export.merge import merge
     from pipeline.train.export.streaming import load_or_stream
 
-    facts = _merge(source, output, stored)
+    done = merge(source.base, source.adapter, source.settings.model, output, stored)
     _keep_system_prompt(source, output)
     # left to itself, vLLM rounds float32 weights to 16 bits
     serve = "vllm serve {folder}" + " --dtype float32" * (stored == "float32")
-    return Written("merged weights", stored, serve, partial(load_or_stream, output), facts=facts)
+    return Written(
+        "merged weights", stored, serve, partial(load_or_stream, output), facts={"merge": done}
+    )
 
 
 def _keep_system_prompt(source: Source, output: Path) -> None:
@@ -134,8 +130,8 @@ def _adapter(source: Source, output: Path, stored: "Stored") -> Written:
 
 
 def _gguf(source: Source, output: Path, stored: "Stored") -> Written:
-    from pipeline.train.export.gguf_file import unpack_gguf, write_gguf
-    from pipeline.train.export.ollama import chatml, modelfile
+    from pipeline.train.export.gguf_file import chatml, modelfile, unpack_gguf, write_gguf
+    from pipeline.train.export.merge import merge
     from pipeline.train.export.streaming import load_or_stream
     from pipeline.train.models.base_model import load_tokenizer
     from pipeline.train.peak_memory import free_memory
@@ -143,7 +139,7 @@ def _gguf(source: Source, output: Path, stored: "Stored") -> Written:
     tokenizer = load_tokenizer(source.base.path, source.base.thinking)
     pieces = chatml(tokenizer)
     plain = output / "merged"
-    facts = _merge(source, plain, stored)
+    done = merge(source.base, source.adapter, source.settings.model, plain, stored)
     write_gguf(plain, output / GGUF, source.base.name)
     context = json.loads((plain / "config.json").read_text("utf-8"))["max_position_embeddings"]
     said = modelfile(pieces, GGUF, context, source.system_prompt)
@@ -157,7 +153,7 @@ def _gguf(source: Source, output: Path, stored: "Stored") -> Written:
         return load_or_stream(source.scratch, device, dtype)
 
     serve = "ollama create tuned -f {folder}/Modelfile"
-    return Written("GGUF file", stored, serve, load, in_stored_type=False, facts=facts)
+    return Written("GGUF file", stored, serve, load, in_stored_type=False, facts={"merge": done})
 
 
 def _check_tokenizer(prompts: list[list[int]], ours: Any, other: Any) -> None:

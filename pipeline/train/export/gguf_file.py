@@ -1,15 +1,30 @@
-"""A plain model as one GGUF file, which llama.cpp and Ollama load.
+"""A plain model as one GGUF file, which llama.cpp and Ollama load, and a Modelfile for the latter.
 
 Written with llama.cpp's own ``gguf`` package, for the Llama architecture alone: matrices in
-float16, norms in float32, tokenizer and chat template inside the file.
+float16, norms in float32, tokenizer and chat template inside the file. The Modelfile says to a
+model, token for token, what its training said: Ollama sends the bare text where it does not know a
+chat template (ollama #6823), so it is written out from pieces that are first proven against the
+real template.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gguf
+import numpy as np
+import torch
+from accelerate import init_empty_weights
+from gguf import TokenType
+from safetensors import safe_open
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import modeling_gguf_pytorch_utils as reading
+
 from pipeline.core.errors import TrainingError
+from pipeline.text.chat import end_of_turn
+from pipeline.text.chat_template import Message, render
 from pipeline.train.export.blocks import write_blocks
 from pipeline.train.models.base_model import load_tokenizer
 from pipeline.train.models.device import silence_transformers
@@ -17,12 +32,14 @@ from pipeline.train.models.device import silence_transformers
 ROTARY = ("q_proj.weight", "k_proj.weight")  # rows by rotary pair in llama.cpp, not by half
 DIGITS = {"type": "Digits", "individual_digits": True}  # first step of what llama.cpp calls smollm
 STORED = {"F16": "float16", "F32": "float32"}  # torch's names of the types that are written
+_SAID = ("system", "zero"), ("user", "one\n\ntwo  three"), ("assistant", "four"), ("user", "five")
+_TURNS = [Message(role=role, content=content) for role, content in _SAID]
+CONVERSATIONS = _TURNS[1:2], _TURNS[:2], _TURNS[1:], _TURNS
+"""What the pieces are proven on: with and without a system message, one turn and several."""
 
 
 def write_gguf(model: Path, output: Path, name: str) -> None:
     """Write a model folder as a GGUF file; refuses with TrainingError what it does not know."""
-    import gguf
-
     config = json.loads((model / "config.json").read_text("utf-8"))
     _check(config, name)
     writer = gguf.GGUFWriter(output, "llama")
@@ -60,14 +77,7 @@ def unpack_gguf(file: Path, output: Path) -> Any:
 
     By transformers' rules, a tensor at a time, in the types that the file has them in.
     """
-    import gguf
-    import torch
-    from accelerate import init_empty_weights
-
     silence_transformers()
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-    from transformers import modeling_gguf_pytorch_utils as reading
-
     where = {"gguf_file": file.name, "trust_remote_code": False}
     config = AutoConfig.from_pretrained(file.parent, **where)
     automatic: Any = AutoModelForCausalLM
@@ -135,10 +145,6 @@ def _check(config: dict[str, Any], name: str) -> None:
 
 def _arrays(model: Path, config: dict[str, Any], name: str) -> Iterator[tuple[str, Any]]:
     """Yield each tensor with its name in GGUF, one at a time, in a fixed order."""
-    import gguf
-    import numpy as np
-    from safetensors import safe_open
-
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
     heads = config["num_attention_heads"]
     heads_kv = config.get("num_key_value_heads") or heads
@@ -157,8 +163,6 @@ def _arrays(model: Path, config: dict[str, Any], name: str) -> Iterator[tuple[st
 
 
 def _add_tokenizer(writer: Any, model: Path, config: dict[str, Any]) -> None:
-    from gguf import TokenType
-
     tokenizer = load_tokenizer(model)
     spec = json.loads((model / "tokenizer.json").read_text("utf-8"))
     if spec["model"].get("type") != "BPE" or spec["model"].get("byte_fallback"):
@@ -189,3 +193,68 @@ def _add_tokenizer(writer: Any, model: Path, config: dict[str, Any]) -> None:
     writer.add_add_bos_token(False)  # the chat template writes it where it belongs
     writer.add_add_space_prefix(False)
     writer.add_chat_template(tokenizer.chat_template)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatML:
+    """A template that writes each turn as start, role, line break, content, end, line break."""
+
+    start: str
+    end: str
+    system: str | None  # system message that the template writes when there is none
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """Return the text of a conversation up to where the assistant begins."""
+        turns = list(messages)
+        if self.system is not None and turns[0]["role"] != "system":
+            turns.insert(0, {"role": "system", "content": self.system})
+        text = "".join(
+            f"{self.start}{turn['role']}\n{turn['content']}{self.end}\n" for turn in turns
+        )
+        return f"{text}{self.start}assistant\n"
+
+
+def chatml(tokenizer: Any) -> ChatML:
+    """Read the pieces of a ChatML-like template, and prove them; TrainingError for another one."""
+    marked = CONVERSATIONS[1]
+    start = render(tokenizer, marked).partition("system\nzero")[0]
+    end = tokenizer.decode(end_of_turn(tokenizer) or tokenizer.eos_token_id)
+    bare = render(tokenizer, marked[1:])
+    system = None
+    if bare.startswith(opening := f"{start}system\n"):
+        system = bare.removeprefix(opening).partition(end)[0]
+    pieces = ChatML(start, end, system)
+    for messages in CONVERSATIONS:
+        expected = render(tokenizer, messages, generation_prompt=True)
+        if not start or (found := pieces.render(messages)) != expected:
+            raise TrainingError(
+                f"export: the chat template is not ChatML ({expected[:60]!r} where ChatML would be "
+                f"{found[:60] if start else ''!r}); expected one that a Modelfile can say; export "
+                "with --format merged and write the Modelfile by hand"
+            )
+    return pieces
+
+
+def modelfile(pieces: ChatML, weights: str, context: int, prompt: str = "") -> str:
+    """Return a Modelfile: weights, template, system prompt, where to stop, greedy decoding."""
+    system = prompt or pieces.system
+    for text in (pieces.start, pieces.end, system or ""):
+        if '"""' in text or "{{" in text:
+            raise TrainingError(
+                f"export: {text[:40]!r} cannot be written into a Modelfile; expected no triple "
+                "quotes and no double braces; export with --format merged"
+            )
+    # In Go's template language; Ollama puts SYSTEM among the messages.
+    turn = f"{pieces.start}{{{{ .Role }}}}\n{{{{ .Content }}}}{pieces.end}\n"
+    template = f"{{{{- range .Messages }}}}{turn}{{{{ end }}}}{pieces.start}assistant\n"
+    lines = [
+        f"FROM ./{weights}",
+        f'TEMPLATE """{template}"""',
+        f'PARAMETER stop "{pieces.end}"',
+        f"PARAMETER num_ctx {context}",
+        "PARAMETER temperature 0",
+        "PARAMETER repeat_penalty 1",
+    ]
+    if system is not None:
+        lines.insert(2, f'SYSTEM """{system}"""')
+    return "\n".join(lines) + "\n"

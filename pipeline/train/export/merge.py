@@ -13,7 +13,6 @@ import json
 import math
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -26,7 +25,7 @@ from pipeline.settings import ModelSettings
 from pipeline.text.chat_template import stop_ids
 from pipeline.train.export.blocks import ModelFolder, Tensors, hollow, write_blocks
 from pipeline.train.methods import METHODS
-from pipeline.train.models.adapter import CONFIG, WEIGHTS, check_fit, on_plain_base, read_run_card
+from pipeline.train.models.adapter import CONFIG, WEIGHTS, check_fit, on_plain_base
 from pipeline.train.models.base_model import BESIDE, EYES, BaseModel, load_tokenizer
 from pipeline.train.models.device import configure_torch
 
@@ -36,34 +35,21 @@ _Norms = tuple[float, float, float, float]
 WIDE = 2**24  # values of a weight whose norms are computed at once, in float32
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """What a merge did to the weights."""
-
-    layers: int
-    changed: int  # of these, layers whose weights the adapter changes
-    delta_norm: float  # Frobenius norm of the change over all layers
-    relative_delta: float  # the same, over the norm of the layers before
-    storage_error: float  # norm of what rounding to `stored` loses, over `delta_norm`
-    largest_weight: float
-    stored: Stored
-
-
 def merge(
     base: BaseModel, adapter: Path, model_settings: ModelSettings, output: Path,
     stored: Stored | None = None,
-) -> Merged:  # fmt: skip
-    """Write base and adapter as one model: safetensors, config, tokenizer, template.
+) -> dict[str, Any]:  # fmt: skip
+    """Write base and adapter as one model, and return what that did to the weights.
 
     Layer by layer in float32, on the CPU (so that no GPU decides the result), rounded once, to the
     type of the base unless one is given. Raises TrainingError where the method cannot be merged,
     the adapter is of another base, it changes nothing, or a weight does not fit into the type.
+    Returned are the number of ``layers``, how many the adapter ``changed``, Frobenius norms over
+    all layers (``delta_norm`` of the change, ``relative_delta`` over that of the layers before,
+    ``storage_error``: what rounding loses, over ``delta_norm``), and the ``largest_weight``.
     """
     stored = stored or own_type(base)
-    card = read_run_card(adapter)
-    tokenizer = load_tokenizer(base.path, base.thinking)
-    check_fit(card, base, tokenizer, adapter, quantized=None)
-    method = METHODS[card["method"]]
+    method = check_fit(base, adapter, load_tokenizer(base.path, base.thinking))
     if not method.mergeable:
         possible = ", ".join(name for name, each in METHODS.items() if each.mergeable)
         raise TrainingError(
@@ -219,7 +205,7 @@ def _rounded(name: str, before: Any, after: Any, stored: Stored, norms: list[_No
     return rounded
 
 
-def _facts(norms: list[_Norms], name: str, stored: Stored) -> Merged:
+def _facts(norms: list[_Norms], name: str, stored: Stored) -> dict[str, Any]:
     changes, before, errors, largest = zip(*norms, strict=True) if norms else [(0.0,)] * 4
     delta = math.hypot(*changes)
     if not delta > 0:
@@ -227,15 +213,15 @@ def _facts(norms: list[_Norms], name: str, stored: Stored) -> Merged:
             f"merge: {name} changes none of {len(norms)} layers (norm of the change {delta}); "
             "expected a trained adapter; look at its training.json and train again"
         )
-    return Merged(
-        layers=len(norms),
-        changed=sum(change > 0 for change in changes),
-        delta_norm=delta,
-        relative_delta=delta / math.hypot(*before),
-        storage_error=math.hypot(*errors) / delta,
-        largest_weight=max(largest),
-        stored=stored,
-    )
+    return {
+        "layers": len(norms),
+        "changed": sum(change > 0 for change in changes),
+        "delta_norm": delta,
+        "relative_delta": delta / math.hypot(*before),
+        "storage_error": math.hypot(*errors) / delta,
+        "largest_weight": max(largest),
+        "stored": stored,
+    }
 
 
 def _largest(name: str, weight: Any, dtype: Any) -> float:

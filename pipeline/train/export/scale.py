@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.cache import write_atomically
 from pipeline.core.errors import TrainingError
-from pipeline.train.models.adapter import CONFIG, WEIGHTS, read_run_card
+from pipeline.train.models.adapter import CONFIG, WEIGHTS, put, read_run_card, write_run_card
 
 
 def check_scalable(adapter: Path) -> None:
@@ -37,23 +36,17 @@ def check_scalable(adapter: Path) -> None:
 @contextmanager
 def scaled(model: Any, factor: float) -> Iterator[None]:
     """Scale the adapter of a model inside the block; TrainingError where it is no LoRA."""
-    import torch
-
-    parts = [parameter for name, parameter in model.named_parameters() if _is_b(name)]
+    parts = {name: parameter for name, parameter in model.named_parameters() if _is_b(name)}
     if not parts:
         raise TrainingError(
             "scale: no LoRA matrices found in the model; expected an adapter of the LoRA family"
         )
-    kept = [parameter.detach().clone() for parameter in parts]
+    kept = {name: parameter.detach().clone() for name, parameter in parts.items()}
     try:
-        with torch.no_grad():
-            for parameter in parts:
-                parameter.mul_(factor)
+        put({name: value * factor for name, value in kept.items()}, parts)
         yield
     finally:
-        with torch.no_grad():
-            for parameter, value in zip(parts, kept, strict=True):
-                parameter.copy_(value)
+        put(kept, parts)
 
 
 def scale_adapter(adapter: Path, factor: float, output: Path) -> None:
@@ -70,8 +63,7 @@ def scale_adapter(adapter: Path, factor: float, output: Path) -> None:
     shutil.copyfile(adapter / CONFIG, output / CONFIG)
     card = read_run_card(adapter)
     card["scale"] = card.get("scale", 1.0) * factor  # of a copy's copy, the product
-    data = json.dumps(card, indent=2, sort_keys=True) + "\n"
-    write_atomically(output / "run_card.json", data.encode())
+    write_run_card(output, card)
 
 
 def _is_b(name: str) -> bool:

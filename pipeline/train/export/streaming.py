@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from accelerate import init_empty_weights
 from safetensors.torch import load_file
 
 from pipeline.core.progress import announce
 from pipeline.train.export.blocks import ModelFolder, hollow
 from pipeline.train.export.merge import save_dequantized
-from pipeline.train.methods import METHODS
 from pipeline.train.models import base_model
-from pipeline.train.models.adapter import WEIGHTS, check_fit, on_plain_base, read_run_card
+from pipeline.train.models.adapter import WEIGHTS, check_fit, on_plain_base
 from pipeline.train.models.base_model import BaseModel, load_tokenizer
 from pipeline.train.models.device import compute_dtype
 from pipeline.train.peak_memory import memory
@@ -25,8 +26,6 @@ ROOM = 0.7  # share of the free memory that a whole model may take; the rest is 
 
 def fits(path: Path, dtype: str) -> bool:
     """Return whether a model, in a type, has room in the memory free now; announces if not."""
-    import torch
-
     size = sum(
         part.nbytes for part in base_model.empty_model(path, getattr(torch, dtype)).parameters()
     )
@@ -52,9 +51,8 @@ def stream_adapter(base: BaseModel, adapter: Path, scratch: Path) -> Any:
     ``scratch``, a new folder, gets a base in 4 bits as plain weights. Raises TrainingError where
     the adapter belongs to another base.
     """
-    card = read_run_card(adapter)
-    check_fit(card, base, load_tokenizer(base.path, base.thinking), adapter, quantized=None)
-    method, path = METHODS[card["method"]], base.path
+    method = check_fit(base, adapter, load_tokenizer(base.path, base.thinking))
+    path = base.path
     if method.stored == "model":
         return stream(adapter, "float32")
     if method.quantized:
@@ -74,9 +72,6 @@ def stream(
     each pass reads all files. It computes in ``dtype``, with weights rounded to ``stored`` before,
     by default the compute type of a CPU; ``trained`` tensors stand for those of the folder.
     """
-    import torch
-    from accelerate import init_empty_weights
-
     config, automatic, kind = base_model.model_class(path)
     with init_empty_weights(include_buffers=False):
         model = automatic.from_config(

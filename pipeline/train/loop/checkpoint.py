@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline.train.loop.optimizers import optimizer_state, restore_optimizer
+from pipeline.train.models.adapter import put
 from pipeline.train.torch_processes import set_random_state
 
 Curve = list[tuple[int, float]]  # a value of each step that it was measured at
@@ -85,10 +85,7 @@ def load_checkpoint(
         for key, value in stored.items():
             if isinstance(value, list):  # a curve
                 stored[key] = [(step, point) for step, point in value]
-        adapter = load_file(folder / "adapter.safetensors")
-        with torch.no_grad():
-            for name, parameter in parameters.items():
-                parameter.copy_(adapter[name])
+        put(load_file(folder / "adapter.safetensors"), parameters)
         restore_optimizer(optimizer, parameters, load_file(folder / "optimizer.safetensors"))
         set_random_state(load_file(folder / "random.safetensors"), rank)
         return History(**stored), load_file(folder / "best.safetensors")

@@ -28,7 +28,7 @@ from pipeline.train.models.base_model import BaseModel, hidden_size, load_tokeni
 from pipeline.train.models.check import check_rows
 from pipeline.train.models.distill import find_teacher, load_teacher
 from pipeline.train.models.quantized import dequantize, dequantizes_once
-from pipeline.train.peak_memory import naming_the_setting, reset_peak
+from pipeline.train.peak_memory import naming_the_setting
 from pipeline.train.proofs.data import (
     Mask,
     Proof,
@@ -96,7 +96,8 @@ def train(
     can be trained on, one is beyond the context or the vocabulary of the base model, a proof failed
     (the message names it), the loss is not a number, or there is no memory left.
     """
-    reset_peak()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.reset_peak_memory_stats()
     settings = resolved(settings, hidden_size(base.path))
     proofs = prove_no_leak(examples)
     rows_in = examples.filter(examples["split"] != "test").height

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import DynamicCache
 
 
 class Beside(nn.Module):
@@ -174,8 +175,6 @@ class Prefixed(Prompted):
 
     def _begin(self, embeds: Tensor, *, position_ids: Tensor | None, **more: Any) -> Any:
         """Run the first pass over rows: the cache starts with the trained keys and values."""
-        from transformers import DynamicCache
-
         cache = more.pop("past_key_values")
         cache = DynamicCache(config=self.config) if cache is None else cache
         heads, width = self.heads_and_width()

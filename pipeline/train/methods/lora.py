@@ -25,7 +25,6 @@ def lora(model: Any, settings: TrainSettings, rows: TokenRows = (), **more: Any)
     config = LoraConfig(
         target_modules=short_names(model, chosen),
         target_parameters=(kind != "attention" and list(found.experts)) or None,
-        fan_in_fan_out=_is_transposed(model),
         task_type="CAUSAL_LM",
         **own | more,
     )
@@ -41,7 +40,6 @@ def ia3(model: Any, settings: TrainSettings, rows: TokenRows = ()) -> Any:
     config = IA3Config(
         target_modules=[*short_names(model, found.attention), *after],
         feedforward_modules=after,
-        fan_in_fan_out=_is_transposed(model),
         task_type="CAUSAL_LM",
     )
     return _adapt(model, config)
@@ -143,13 +141,6 @@ def quiet_peft() -> Iterator[None]:
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to")
         warnings.filterwarnings("ignore", message="Found missing adapter keys")  # on_plain_base
         yield
-
-
-def _is_transposed(model: Any) -> bool:
-    """Whether the weights lie as (inputs, outputs): GPT-2's ``Conv1D``."""
-    from transformers.pytorch_utils import Conv1D
-
-    return any(isinstance(module, Conv1D) for module in model.modules())
 
 
 def _adapt(model: Any, config: Any) -> Any:

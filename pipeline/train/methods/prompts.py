@@ -61,15 +61,14 @@ def stored(model: Any, settings: TrainSettings) -> tuple[dict[str, Any], Any]:
         "token_dim": values.shape[1],
         "num_attention_heads": shape.num_attention_heads,
     }
-    config: Any = PromptTuningConfig
     if settings.method == "prefix":
         heads, width = decoder.heads_and_width()
         # PEFT counts the heads that keys and values have: fewer with grouped queries.
         common |= {"token_dim": heads * width, "num_attention_heads": heads}
-        config = PrefixTuningConfig
     elif settings.method == "p_tuning":
         common |= {"encoder_hidden_size": values.shape[1]}
-        config = PromptEncoderConfig
+    kinds = {"prefix": PrefixTuningConfig, "p_tuning": PromptEncoderConfig}
+    config: Any = kinds.get(settings.method, PromptTuningConfig)
     return {"prompt_embeddings": values}, config(**common)
 
 

@@ -45,7 +45,6 @@ class Method:
     """Files of the folder: as PEFT writes them, trained tensors by name, or a whole model."""
     quantized: bool = False  # whether the linear layers of the base are held in 4 bits (NF4)
     mergeable: bool = True  # whether a plain model has the same logits: nothing is added to it
-    reads_rows: bool = False
     checkpoints: bool = True  # whether it works with gradient checkpointing
     width_power: float = 0.0  # how fast the rate falls with the width; 0 for trained vectors
     served_rank: int = 0  # rank that vLLM gets, over `train.rank`; 0 where it is not plain LoRA
@@ -58,7 +57,7 @@ _LINEAR = Preset(learning_rate=1e-3, rank=16, alpha=32, targets="all", dropout=0
 _NARROW = Preset(learning_rate=1e-3, bottleneck=64)
 _lora = partial(Method, width_power=LOW_RANK_POWER, served_rank=1)  # ends as plain LoRA of one rank
 _bottleneck = partial(Method, stored="tensors", mergeable=False, width_power=LOW_RANK_POWER)
-_prompt = partial(Method, stored="prompt", mergeable=False, reads_rows=True)
+_prompt = partial(Method, stored="prompt", mergeable=False)
 
 METHODS = {
     method.name: method
@@ -95,7 +94,7 @@ METHODS = {
             "eva",
             "LoRA with A started at the principal directions of each layer's input on train rows "
             "(Paischer et al. 2024), the same rank everywhere",
-            _LINEAR, lora.eva, reads_rows=True,
+            _LINEAR, lora.eva,
         ),
         _lora(
             "lora_plus", "LoRA with a higher rate for B than for A (ratio 16: Hayou et al. 2024)",

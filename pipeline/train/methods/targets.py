@@ -5,7 +5,6 @@ eyes are all found by where they are: in the decoder, below a module of attentio
 """
 
 import re
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -135,19 +134,6 @@ def keeps_keys(decoder: Any) -> bool:
 
     layers = DynamicCache(config=decoder.config).layers
     return not any(hasattr(layer, "conv_states") for layer in layers)
-
-
-def matched(model: Any) -> Counter[str]:
-    """Count the layers that an adapter is on, by name."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    from pipeline.train.methods.layers import Bottleneck
-
-    return Counter(
-        getattr(module, "parameter_name", _name(path))
-        for path, module in model.named_modules()
-        if isinstance(module, BaseTunerLayer | Bottleneck)
-    )
 
 
 def refuse(model: Any, method: str, found: str, advice: str = "another train.method") -> NoReturn:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import TrainingError
@@ -62,6 +62,15 @@ def trainable(model: Any) -> dict[str, Any]:
     return {name: part for name, part in sorted(model.named_parameters()) if part.requires_grad}
 
 
+def put(tensors: Mapping[str, Any], places: Mapping[str, Any]) -> None:
+    """Copy tensors into the parameters of the same names, in place."""
+    import torch
+
+    with torch.no_grad():
+        for name, place in places.items():
+            place.copy_(tensors[name])
+
+
 def save_adapter(
     model: Any, tensors: Mapping[str, Any], base: BaseModel, output: Path, card: Mapping[str, Any]
 ) -> None:
@@ -69,15 +78,16 @@ def save_adapter(
 
     The model takes the given values of its trainable parameters, and is not for training any more.
     """
-    import torch
-
-    with torch.no_grad():
-        for name, parameter in trainable(model).items():
-            parameter.copy_(tensors[name])
+    put(tensors, trainable(model))
     output.mkdir(parents=True, exist_ok=True)
     store(model, TrainSettings.model_validate(card["settings"]), base.name, output)
+    write_run_card(output, card)
+
+
+def write_run_card(adapter: Path, card: Mapping[str, Any]) -> None:
+    """Write the run card of an adapter folder: the same bytes for equal cards."""
     data = json.dumps(dict(card), indent=2, sort_keys=True) + "\n"
-    write_atomically(output / "run_card.json", data.encode())
+    write_atomically(adapter / "run_card.json", data.encode())
 
 
 def read_run_card(adapter: Path) -> dict[str, Any]:
@@ -108,9 +118,7 @@ def load_adapter(
     if adapter is None:
         model = load_base(base, model_settings, quantized=False)
     else:
-        card = read_run_card(adapter)
-        check_fit(card, base, tokenizer, adapter, quantized=None)
-        method = METHODS[card["method"]]
+        method = check_fit(base, adapter, tokenizer)
         if method.stored == "model":
             model = load_base(replace(base, path=adapter), model_settings, quantized=False)
         else:
@@ -145,28 +153,36 @@ def put_as_trained(model: Any, adapter: Path, name: str = "default") -> None:
     Raises:
         TrainingError: the file does not hold the tensors of its configuration on this base.
     """
-    import torch
     from peft import get_peft_model_state_dict
+
+    _put_file(
+        adapter, get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+    )
+
+
+def _put_file(adapter: Path, places: Mapping[str, Any]) -> None:
+    """Copy the tensors of an adapter's file into parameters; TrainingError for other names."""
     from safetensors.torch import load_file
 
-    places = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
     trained = load_file(adapter / WEIGHTS)
     if differing := sorted(places.keys() ^ trained.keys()):
         raise TrainingError(
             f"adapter {adapter.name}: {differing[0]} and {len(differing) - 1} more tensors are in "
             "its file or on the base model, not in both; expected the same; train again"
         )
-    with torch.no_grad():
-        for key, place in places.items():
-            place.copy_(trained[key])
+    put(trained, places)
 
 
 def check_fit(
-    card: Mapping[str, Any], base: BaseModel, tokenizer: Any, adapter: Path, quantized: bool | None
-) -> None:
-    """Raise TrainingError when an adapter belongs to another base, template or precision."""
+    base: BaseModel, adapter: Path, tokenizer: Any, quantized: bool | None = None
+) -> Method:
+    """Return the method of an adapter that belongs to a base and its template; else TrainingError.
 
-    def refuse(what: str, trained: object, found: object) -> None:
+    ``quantized`` is the precision that the base is in already; None where it is still to be loaded.
+    """
+    card = read_run_card(adapter)
+
+    def refuse(what: str, trained: object, found: object) -> NoReturn:
         raise TrainingError(
             f"adapter {adapter.name}: {what} is {found}; it was trained with {trained}; load the "
             "one it was trained with, or train again"
@@ -180,9 +196,10 @@ def check_fit(
         refuse("the base model", trained, f"{base.name} ({base.digest[:12]})")
     if (found := template_digest(tokenizer)) != card["template_digest"]:
         refuse("the chat template", card["template_digest"][:12], found[:12])
-    if quantized is not None and method is not None and quantized != method.quantized:
+    if quantized not in (None, method.quantized):
         names = {True: "NF4", False: "not quantized"}
         refuse("the base asked for", names[method.quantized], names[quantized])
+    return method
 
 
 def store(model: Any, settings: TrainSettings, base_name: str, output: Path) -> None:
@@ -206,33 +223,21 @@ def store(model: Any, settings: TrainSettings, base_name: str, output: Path) -> 
     _write(tensors, output)
     config.base_model_name_or_path = base_name
     config.inference_mode = True
-    config.save_pretrained(output)
-    _write_config(json.loads((output / CONFIG).read_text("utf-8")), output)
+    _write_config(config.to_dict(), output)
 
 
 def restore(model: Any, method: Method, adapter: Path) -> Any:
     """Put a stored adapter on its base model, for use; TrainingError where it does not fit it."""
-    import torch
     from safetensors.torch import load_file
 
     if method.stored == "peft":
         return on_plain_base(model, adapter)
-    tensors = load_file(adapter / WEIGHTS)
     if method.stored == "prompt":
-        return prompts.restore(model, method.name, tensors)
+        return prompts.restore(model, method.name, load_file(adapter / WEIGHTS))
     shape = json.loads((adapter / CONFIG).read_text("utf-8"))
     shape.pop("base_model_name_or_path")
     model = method.build(model, TrainSettings(**shape), ())
-    trained = {_plain(name): part for name, part in trainable(model).items()}
-    if set(trained) != set(tensors):
-        odd = sorted(set(trained) ^ set(tensors))
-        raise TrainingError(
-            f"adapter {adapter.name}: {len(odd)} tensors do not fit the base model ({odd[0]}); "
-            f"expected those of method {method.name}; train again"
-        )
-    with torch.no_grad():
-        for name, parameter in trained.items():
-            parameter.copy_(tensors[name])
+    _put_file(adapter, {_plain(name): part for name, part in trainable(model).items()})
     plain_weights(model)
     return model
 
@@ -257,7 +262,7 @@ def _write(tensors: dict[str, Any], output: Path) -> None:
 
 
 def _write_config(config: dict[str, Any], output: Path) -> None:
-    """Write a configuration with its lists sorted: peft's are in the order of a set's hashes."""
-    lists = {key: sorted(value) for key, value in config.items() if isinstance(value, list)}
+    """Write a configuration with its lists sorted: peft's are sets."""
+    lists = {key: sorted(value) for key, value in config.items() if isinstance(value, list | set)}
     text = json.dumps(config | lists, indent=2, sort_keys=True) + "\n"
     (output / CONFIG).write_text(text, "utf-8")

@@ -58,13 +58,12 @@ class Swap:
         self.active = adapter
 
     def _load(self, adapter: Path) -> None:
-        card = read_run_card(adapter)
-        check_fit(card, self.base, self.tokenizer, adapter, self.quantized)
+        method = check_fit(self.base, adapter, self.tokenizer, self.quantized)
         kind = _peft_kind(adapter)
         loaded = _peft_kind(next(iter(self._names))) if self._names else kind
         if kind is None or kind != loaded:
             raise TrainingError(
-                f"adapter {adapter.name}: its method {card['method']} cannot join "
+                f"adapter {adapter.name}: its method {method.name} cannot join "
                 f"{loaded or 'a base'} in memory; expected an adapter of the same kind "
                 "(LoRA or IA3); start `tuneloop chat` with it"
             )

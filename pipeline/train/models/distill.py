@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings, TrainSettings
 from pipeline.text.chat import IGNORED
-from pipeline.train.batch.loss import Loss, supervised_logits
+from pipeline.train.batch.loss import Loss, logits_of
 from pipeline.train.models.base_model import BaseModel, load_model, load_tokenizer, resolve_model
 from pipeline.train.models.device import choose_device
 
@@ -45,8 +45,8 @@ def distilled_loss(
     import torch
     from torch.nn.functional import cross_entropy
 
-    student = supervised_logits(model, *batch, share_prefix=share_prefix)
-    guide = supervised_logits(teacher, *batch, share_prefix=share_prefix)
+    _, student, _ = logits_of(model, *batch, share_prefix=share_prefix)
+    _, guide, _ = logits_of(teacher, *batch, share_prefix=share_prefix)
     weight = settings.distill_weight
 
     def loss(input_ids: Any, labels: Any, position_ids: Any = None) -> Any:

@@ -4,7 +4,7 @@ On CPUs with AVX512-BF16, bitsandbytes 0.50 repacks a ``Linear4bit`` in place on
 pass in evaluation mode, for a fused inference kernel. When training goes on, that kernel, which has
 no backward pass, is used again: the gradient of every layer below is wrong, without an error
 (cosine 0.10 to 0.59 with the right one). The guard keeps the layers on the exact path, and
-:func:`pipeline.train.proofs.model.probe_gradients` proves it.
+:func:`pipeline.train.proofs.model.prove_four_bits` proves it.
 """
 
 from pathlib import Path

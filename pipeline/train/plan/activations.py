@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pipeline.settings import TrainSettings
 from pipeline.train.batch.batches import PIECE
-from pipeline.train.plan.shapes import PROMPTS, Linear, Shape, sites
+from pipeline.train.plan.shapes import PROMPTS, Linear, Shape, bottlenecks, low_rank
 
 FLOAT32 = 4  # bytes of a value: adapters, norms and the loss are computed in float32
 SUPERVISED_SHARE = 1 / 3  # trained tokens among all when no rows are known
@@ -69,7 +69,7 @@ def activation_bytes(
     attention = _attention(shape, value, blocks)
     apart = settings.method == "dora" or bool(settings.dropout)  # LoRA is not fused, in float32
     # Attention's last layer may keep its input as it is; SDPA keeps that as its output.
-    adapted = any(part.last for part in sites(shape, settings).low_rank if part in shape.attention)
+    adapted = any(part.last for part in low_rank(shape, settings) if part in shape.attention)
     if blocks and (method == "full" or (adapted and not (apart and value < FLOAT32))):
         attention += value * _attended(shape)
     if shape.eager:  # its scores, in the compute type and, as a softmax, in float32
@@ -143,25 +143,23 @@ def _trained(shape: Shape, settings: TrainSettings, value: int, apart: bool) -> 
     method = settings.method
     if method == "full":  # the inputs of the linear layers, but for attention's last
         return value * _inputs(shape, shape.linear)
-    work, kept = sites(shape, settings), 0
-    if work.low_rank:
+    kept = 0
+    if layers := low_rank(shape, settings):
         assert settings.rank is not None
         rank = settings.rank * (2 if method == "pissa" else 1)  # beside its frozen half
         own = FLOAT32 if apart else value
-        kept += own * rank * sum(part.count * part.active for part in work.low_rank)
+        kept += own * rank * sum(part.count * part.active for part in layers)
         if value < own:  # each layer makes a copy of its own
-            kept += sum(own * part.inputs * part.count * part.active for part in work.low_rank)
+            kept += sum(own * part.inputs * part.count * part.active for part in layers)
         else:
-            kept += own * _inputs(shape, work.low_rank)
-        names = {part.name for part in shape.mlp if part in work.low_rank}
+            kept += own * _inputs(shape, layers)
+        names = {part.name for part in shape.mlp if part in layers}
         if not apart and {"gate_proj", "down_proj"} <= names:
             kept -= value * shape.inner  # made again from gate and up
         if method == "dora":  # the product of each layer, and of its matrices, to be scaled
-            kept += sum((FLOAT32 + value) * part.outputs * part.count for part in work.low_rank)
-    if work.bottlenecks:
-        assert settings.bottleneck is not None
-        kept += work.bottlenecks * FLOAT32 * (shape.hidden + settings.bottleneck)
-    if work.factors:  # what each factor multiplies; from bfloat16 gate and up copy their input
+            kept += sum((FLOAT32 + value) * part.outputs * part.count for part in layers)
+    kept += bottlenecks(shape, method) * FLOAT32 * (shape.hidden + (settings.bottleneck or 0))
+    if method == "ia3":  # what each factor multiplies; from bfloat16 gate and up copy their input
         copies = 2 if value < FLOAT32 else 1
         kept += value * sum(part.outputs * part.count for part in shape.attention)
         first = _inputs(shape, tuple(part for part in shape.mlp if not part.last))

@@ -30,11 +30,6 @@ class Work:
     row_tokens: int
     supervised_share: float
 
-    @property
-    def supervised(self) -> int:
-        """Trained tokens in one epoch."""
-        return round(self.rows * self.row_tokens * self.supervised_share)
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -95,6 +90,7 @@ def plan(
     slowdown *= NF4_SLOWDOWN if unpacking else 1.0
     speed = hardware.flops / flops_per_token(shape, settings, typical) / slowdown
     trained = trainable_parameters(shape, settings)
+    an_epoch = round(work.rows * work.row_tokens * work.supervised_share)
     return Plan(
         method=settings.method,
         hardware=hardware.name,
@@ -108,7 +104,7 @@ def plan(
         micro_batch_size=next(fitting, 0),
         tokens_per_second=speed,
         seconds=work.rows * work.row_tokens * settings.epochs / speed,
-        warnings=tuple(warnings(shape, settings, work.supervised)),
+        warnings=tuple(warnings(shape, settings, an_epoch)),
     )
 
 

@@ -4,7 +4,7 @@ Beside it what the usual convention says: parameters times bytes, and a lump for
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.settings import TrainSettings
 from pipeline.train.methods import METHODS
@@ -56,7 +56,10 @@ def memory(
     shape: Shape, settings: TrainSettings, batch: Batch, kind: Kind, value: int
 ) -> tuple[Item, ...]:
     """Return what is in memory at the peak of a training step, for values of 2 bytes or 4."""
-    trained, moments = trainable_parameters(shape, settings), moment_bytes(settings, kind)
+    trained = trainable_parameters(shape, settings)
+    # Paged ones count as if they stayed; those in 8 bits have a scale for each 256 values.
+    small = "8bit" in settings.optimizer or (settings.optimizer == "auto" and kind == "gpu")
+    moments = 2 * (1 + FLOAT32 / 256) if small else 2.0 * FLOAT32
     unpacked = dequantizes_once(settings, "cpu" if kind == "cpu" else "cuda")
     packed = METHODS[settings.method].quantized and not unpacked
     whole = settings.method in BASE
@@ -142,14 +145,6 @@ def _machine(kind: Kind, passing: int) -> tuple[Item, Item]:
     )
 
 
-def moment_bytes(settings: TrainSettings, kind: Kind) -> float:
-    """Return the bytes of both moments of a parameter; paged ones count as if they stayed."""
-    name = settings.optimizer
-    if name == "auto":  # as pipeline.train.loop.optimizers chooses
-        name = "paged_adamw_8bit" if kind == "gpu" else "adamw"
-    return 2 * (1 + FLOAT32 / 256) if "8bit" in name else 2.0 * FLOAT32
-
-
 def _workspace(
     shape: Shape, settings: TrainSettings, quantized: bool, batch: Batch, value: int
 ) -> int:
@@ -168,19 +163,11 @@ def total(items: tuple[Item, ...]) -> int:
     return sum(item.bytes for item in items)
 
 
-@dataclass(frozen=True)
-class Convention:
-    """What the convention says of a method."""
+def convention(shape: Shape) -> list[dict[str, Any]]:
+    """Return the memory by the convention: ``method``, ``gigabytes`` of 1e9 bytes and ``formula``.
 
-    method: str
-    gigabytes: float
-    formula: str
-
-
-def convention(shape: Shape) -> tuple[Convention, ...]:
-    """Return the memory by the convention, in GB of 1e9 bytes, for full, LoRA and QLoRA.
-
-    "7B" means 7.0e9 parameters there; so the size is rounded to whole billions from 1 on.
+    Of full, LoRA and QLoRA. "7B" means 7.0e9 parameters there; so the size is rounded to whole
+    billions from 1 on.
     """
     billions = shape.parameters / GIGABYTE
     nominal = float(round(billions)) if billions >= 1 else billions
@@ -189,10 +176,9 @@ def convention(shape: Shape) -> tuple[Convention, ...]:
     extra = ADAPTER_GIGABYTES * nominal / 7
     half = f"{HALF_BYTES} B x {nominal:g}B + {extra:.1f} GB for adapter, optimizer and short rows"
     packed = f"{NF4_BYTES:.3f} B x {linear:.2f}B linear + {HALF_BYTES} B x {rest:.2f}B others"
-    return (
-        Convention("full", FULL_BYTES * nominal, f"{FULL_BYTES} B x {nominal:g}B parameters"),
-        Convention("lora", HALF_BYTES * nominal + extra, half),
-        Convention(
-            "qlora", NF4_BYTES * linear + HALF_BYTES * rest + extra, f"{packed} + {extra:.1f} GB"
-        ),
+    rows = (
+        ("full", FULL_BYTES * nominal, f"{FULL_BYTES} B x {nominal:g}B parameters"),
+        ("lora", HALF_BYTES * nominal + extra, half),
+        ("qlora", NF4_BYTES * linear + HALF_BYTES * rest + extra, f"{packed} + {extra:.1f} GB"),
     )
+    return [dict(zip(("method", "gigabytes", "formula"), row, strict=True)) for row in rows]

@@ -192,28 +192,17 @@ def read_folder(folder: Path) -> Shape:
     return read_shape(config, folder.resolve().name)
 
 
-@dataclass(frozen=True)
-class Sites:
-    """Where a method works."""
-
-    low_rank: tuple[Linear, ...] = ()
-    bottlenecks: int = 0  # adapters on an output as wide as the hidden state
-    factors: bool = False  # IA3: on each output of attention's layers and each input of the MLP's
+def low_rank(shape: Shape, settings: TrainSettings) -> tuple[Linear, ...]:
+    """Return the layers that a method puts low-rank matrices on."""
+    kind = "attention" if settings.method == "hybrid" else settings.targets or "all"
+    layers = {"attention": shape.attention, "mlp": shape.mlp}.get(kind, shape.linear)
+    return layers if settings.method in (*LORA, "hybrid") else ()
 
 
-def sites(shape: Shape, settings: TrainSettings) -> Sites:
-    """Return where the method of the settings works."""
-    if settings.method in LORA:
-        layers = {"attention": shape.attention, "mlp": shape.mlp}
-        return Sites(low_rank=layers.get(settings.targets or "all", shape.linear))
+def bottlenecks(shape: Shape, method: str) -> int:
+    """Return how many adapters a method puts on outputs as wide as the hidden state."""
     mlps = sum(part.count for part in shape.mlp if part.last)
-    found = {
-        "hybrid": Sites(low_rank=shape.attention, bottlenecks=mlps),
-        "houlsby": Sites(bottlenecks=shape.mixers + mlps),
-        "pfeiffer": Sites(bottlenecks=mlps),
-        "ia3": Sites(factors=True),
-    }
-    return found.get(settings.method, Sites())
+    return {"hybrid": mlps, "houlsby": shape.mixers + mlps, "pfeiffer": mlps}.get(method, 0)
 
 
 def trainable_parameters(shape: Shape, settings: TrainSettings) -> int:
@@ -227,17 +216,13 @@ def trainable_parameters(shape: Shape, settings: TrainSettings) -> int:
         network = 2 * (shape.hidden * shape.hidden + shape.hidden) * (method == "p_tuning")
         width = shape.layers * 2 * shape.keys if method == "prefix" else shape.hidden
         return places * width + network
-    work, found = sites(shape, settings), 0
-    if work.low_rank:
-        assert settings.rank is not None
-        found += settings.rank * low_rank_parameters(work.low_rank)
-        if method == "dora":  # a length for each row of each weight
-            found += sum(part.count * part.outputs for part in work.low_rank)
-    if work.bottlenecks:
-        narrow = settings.bottleneck
-        assert narrow is not None
-        found += work.bottlenecks * (2 * shape.hidden * narrow + narrow + shape.hidden)
-    if work.factors:
+    layers = low_rank(shape, settings)
+    found = (settings.rank or 0) * low_rank_parameters(layers)
+    if method == "dora":  # a length for each row of each weight
+        found += sum(part.count * part.outputs for part in layers)
+    narrow = settings.bottleneck or 0
+    found += bottlenecks(shape, method) * (2 * shape.hidden * narrow + narrow + shape.hidden)
+    if method == "ia3":  # on each output of attention's layers and each input of the MLP's
         found += sum(part.count * part.outputs for part in shape.attention)
         found += sum(part.count * part.inputs for part in shape.mlp if part.experts == 1)
     return found

@@ -2,17 +2,19 @@
 
 import contextlib
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch.nn.functional import cross_entropy
 
 from pipeline.core.errors import TrainingError
 from pipeline.settings import TrainSettings
 from pipeline.train.batch.batches import FILLER, collate, pack
-from pipeline.train.methods.targets import matched
-from pipeline.train.models.adapter import trainable
+from pipeline.train.methods.layers import Bottleneck
+from pipeline.train.models.adapter import put, trainable
 from pipeline.train.proofs.data import Proof
 from pipeline.train.torch_processes import Processes
 
@@ -40,33 +42,30 @@ def prove_model(
 
 def prove_targets(model: Any, settings: TrainSettings) -> list[Proof]:
     """Say on how many layers of which names the method is; empty for one that is on none."""
-    names = matched(model)
+    names = Counter(
+        getattr(module, "parameter_name", path.rpartition(".")[2])
+        for path, module in model.named_modules()
+        if isinstance(module, BaseTunerLayer | Bottleneck)
+    )
     text = ", ".join(f"{count} {name}" for name, count in sorted(names.items()))
     text = f"method {settings.method} is on {names.total()} layers: {text}"
     return [Proof("target layers", names.total(), 1, text)] if names else []
 
 
 def prove_four_bits(model: Any, rows: Sequence[Mapping[str, list[int]]]) -> Proof:
-    """Check the gradients through the 4-bit layers (see :mod:`pipeline.train.models.quantized`)."""
-    probe = torch.tensor([_probes(rows)[-1]["input_ids"]], device=model.device)
-    cosine = probe_gradients(model, probe)
-    text = "gradients through the 4-bit layers are the same after an evaluation (lowest cosine)"
-    return Proof("4-bit gradients", cosine, MIN_COSINE, text)
+    """Check the gradients through the 4-bit layers (see :mod:`pipeline.train.models.quantized`).
 
-
-def probe_gradients(model: Any, input_ids: Any) -> float:
-    """Return the lowest cosine of a tensor's gradients before and after an evaluation.
-
-    Gradients, mode and random state stay as they were. The tokens have shape (rows, tokens). Raises
-    TrainingError where the gradients differ, or none arrives.
+    They stay the same after an evaluation: gradients, mode and random state are left as they were.
+    A TrainingError where they differ, or none arrives.
     """
+    probe = torch.tensor([_probes(rows)[-1]["input_ids"]], device=model.device)
     parameters = trainable(model)
     with _undisturbed(model):
-        _, before = _look(model, input_ids, parameters)
+        _, before = _look(model, probe, parameters)
         model.eval()
         with torch.no_grad():
-            model(input_ids=input_ids, use_cache=False)
-        _, after = _look(model, input_ids, parameters)
+            model(input_ids=probe, use_cache=False)
+        _, after = _look(model, probe, parameters)
     lowest = 1.0 if before else 0.0
     for name, gradient in before.items():
         flat = gradient.double().flatten()
@@ -79,7 +78,8 @@ def probe_gradients(model: Any, input_ids: Any) -> float:
             f"with the one before; expected {MIN_COSINE} or more; a kernel without a backward pass "
             'is in use, so train with train.method = "lora" or another version of bitsandbytes'
         )
-    return lowest
+    text = "gradients through the 4-bit layers are the same after an evaluation (lowest cosine)"
+    return Proof("4-bit gradients", lowest, MIN_COSINE, text)
 
 
 def prove_together(model: Any, rows: Sequence[Mapping[str, list[int]]], packing: bool) -> Proof:
@@ -141,9 +141,7 @@ def prove_adapter(model: Any, input_ids: Any, rate: float) -> list[Proof]:
             parameters[name].sub_(rate * gradient.sign())
     at_once = set(gradients)
     after, gradients = _look(model, input_ids, parameters)
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(kept[name])
+    put(kept, parameters)
     change = ((after - before).norm() / before.norm()).item()
     if change == 0:  # one that is no number is named by the loop
         raise TrainingError(

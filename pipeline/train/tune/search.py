@@ -25,7 +25,7 @@ from pipeline.train.plan.hardware import Hardware
 from pipeline.train.plan.memory import memory, total
 from pipeline.train.plan.shapes import LORA, Shape
 from pipeline.train.tune.choice import TUNED
-from pipeline.train.tune.start import RATE_FACTORS, Start, Workload, candidate, ranks_around
+from pipeline.train.tune.start import RATE_FACTORS, Workload, candidate, ranks_around
 from schemas.pairs import Examples
 
 
@@ -39,7 +39,7 @@ class Job:
     train: TrainSettings
     model: ModelSettings
     tune: TuneSettings
-    start: Start
+    rank: int  # of the closed form, where the search starts
     workload: Workload
     hardware: Hardware
     forgetting: Callable[[Path], float] | None  # rise of loss on general text, nats
@@ -58,7 +58,7 @@ def search(job: Job, folder: Path, say: Callable[[str], None], listener: Listene
     study = _open_study(folder, job.tune)
     if not study.get_trials(deepcopy=False):
         method, targets = job.tune.methods[0], job.tune.targets[0]
-        first = {"method": method, "rate": 1.0, "rank": job.start.rank, "targets": targets}
+        first = {"method": method, "rate": 1.0, "rank": job.rank, "targets": targets}
         study.enqueue_trial(first)  # what a method has no use for is not asked for
     while (trial := _next_trial(study, job.tune)) is not None:
         try:
@@ -129,7 +129,7 @@ def _suggest(trial: Any, job: Job) -> dict[str, Any]:
         "rate": trial.suggest_float("rate", *RATE_FACTORS, log=True),
     }
     if chosen["method"] in LORA:
-        chosen["rank"] = trial.suggest_categorical("rank", ranks_around(job.start))
+        chosen["rank"] = trial.suggest_categorical("rank", ranks_around(job.rank))
         chosen["targets"] = trial.suggest_categorical("targets", job.tune.targets)
     return chosen
 
@@ -146,19 +146,33 @@ def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> 
     limit = min(job.tune.max_gigabytes * 1e9 or machine.usable, machine.usable)
     if peak > limit:
         return _stop(study, trial, f"would take {peak / 1e9:.1f} GB of {limit / 1e9:.1f}")
-    at_step, stamp = _watch(study, trial, job.tune, folder / "work")
+    tune, work = job.tune, folder / "work"
+    reported = study.trials[trial.number].intermediate_values  # by a process that was killed
+    rungs = [tune.first_rung * tune.reduction**number for number in range(tune.rungs)]
+    before, spent, began = trial.user_attrs.get("seconds", 0.0), _spent(study), time.monotonic()
 
-    def listen(done: int, whole: int, unit: str) -> None:
-        listener(done, whole, unit)
-        if unit == "steps" and done:
-            at_step(done)
+    def stamp() -> None:  # now and then: a kill spares what is stored
+        trial.set_user_attr("seconds", round(before + time.monotonic() - began, 3))
 
-    schedule = job.workload.schedule(settings, job.tune)
+    def listen(step: int, whole: int, unit: str) -> None:
+        listener(step, whole, unit)
+        if unit != "steps" or not step:
+            return
+        if step in rungs:
+            if step not in reported:
+                trial.report(_validation_loss_at(work, step), step)
+            trial.set_user_attr("rung", step)
+            stamp()
+            if step < tune.steps and trial.should_prune():
+                raise _Stopped
+        if step < tune.steps and spent + time.monotonic() - began >= tune.budget_minutes * 60:
+            stamp()
+            raise _OutOfTime
+
+    schedule = job.workload.schedule(settings, tune)
     try:
         with listening(listen):
-            result = train(
-                job.examples, job.base, schedule, job.model, folder / "work", folder / "adapter"
-            )
+            result = train(job.examples, job.base, schedule, job.model, work, folder / "adapter")
         if job.forgetting is not None:
             with naming_the_setting("lower tune.general_texts"):
                 trial.set_user_attr("forgetting", job.forgetting(folder / "adapter"))
@@ -171,7 +185,7 @@ def _run(study: Any, trial: Any, job: Job, folder: Path, listener: Listener) -> 
         free_memory()
     stamp()
     study.tell(trial, min(loss for _, loss in result.validation_loss))
-    shutil.rmtree(folder / "work")
+    shutil.rmtree(work)
 
 
 def _stop(study: Any, trial: Any, why: str) -> None:
@@ -179,33 +193,6 @@ def _stop(study: Any, trial: Any, why: str) -> None:
 
     trial.set_user_attr("stopped", why)
     study.tell(trial, state=TrialState.PRUNED)
-
-
-def _watch(
-    study: Any, trial: Any, tune: TuneSettings, work: Path
-) -> tuple[Callable[[int], None], Callable[[], None]]:
-    """Return what looks at each step of a trial, and what stores its time, which a kill spares."""
-    reported = study.trials[trial.number].intermediate_values  # by a process that was killed
-    rungs = [tune.first_rung * tune.reduction**number for number in range(tune.rungs)]
-    before, spent, began = trial.user_attrs.get("seconds", 0.0), _spent(study), time.monotonic()
-
-    def stamp() -> None:
-        trial.set_user_attr("seconds", round(before + time.monotonic() - began, 3))
-
-    def at_step(step: int) -> None:
-        if step in rungs:
-            if step not in reported:
-                trial.report(_validation_loss_at(work, step), step)
-            trial.set_user_attr("rung", step)
-            stamp()
-            if step < tune.steps and trial.should_prune():
-                raise _Stopped
-        late = spent + time.monotonic() - began >= tune.budget_minutes * 60
-        if late and step < tune.steps:
-            stamp()
-            raise _OutOfTime
-
-    return at_step, stamp
 
 
 def _validation_loss_at(work: Path, step: int) -> float:

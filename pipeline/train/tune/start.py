@@ -20,16 +20,11 @@ RANKS = (8, 16, 32, 64, 128, 256)  # ranks that servers take (vLLM also has 1, 3
 RATE_FACTORS = (0.25, 4.0)  # around the closed form, on a logarithmic scale
 
 
-@dataclass(frozen=True)
-class Start:
-    """The closed form: the rank that one would take without a search."""
+def closed_form(shape: Shape, supervised: int) -> tuple[int, str]:
+    """Return the rank for an epoch's supervised tokens, and why.
 
-    rank: int
-    why: str
-
-
-def closed_form(shape: Shape, supervised: int) -> Start:
-    """Return the rank for an epoch's supervised tokens, at most 5 % of the base's parameters."""
+    It is the one that one would take without a search: at most 5 % of the base's parameters.
+    """
     per_rank = low_rank_parameters(shape.linear)
     needed = supervised * BITS_PER_TOKEN / BITS_PER_PARAMETER / per_rank
     largest = LARGE_SHARE * shape.parameters / per_rank
@@ -39,7 +34,7 @@ def closed_form(shape: Shape, supervised: int) -> Start:
         f"{supervised:,} supervised tokens ask for rank {math.ceil(needed)}, "
         f"{LARGE_SHARE:.0%} of the base are rank {largest:.0f}"
     )
-    return Start(rank, why)
+    return rank, why
 
 
 def rate_of(method: str, width: int) -> float:
@@ -48,9 +43,9 @@ def rate_of(method: str, width: int) -> float:
     return rate_at("lora" if plain else method, width)
 
 
-def ranks_around(start: Start) -> tuple[int, ...]:
+def ranks_around(rank: int) -> tuple[int, ...]:
     """Return the ranks to choose from: that of the closed form and its neighbours."""
-    position = RANKS.index(start.rank)
+    position = RANKS.index(rank)
     return RANKS[max(0, position - 1) : position + 2]
 
 

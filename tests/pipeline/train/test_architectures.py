@@ -230,7 +230,7 @@ def test_experts_count_as_layers_and_the_router_stays(bases, tmp_path):
         "2 down_proj, 2 gate_up_proj, 2 k_proj, 2 o_proj, 2 q_proj, 2 v_proj"
     )
     facts = merge(bases("qwen3_moe"), tmp_path / "adapter", CPU, tmp_path / "merged")
-    assert facts.layers == facts.changed == 12
+    assert facts["layers"] == facts["changed"] == 12
 
 
 @pytest.mark.parametrize("bits", [4, 8])

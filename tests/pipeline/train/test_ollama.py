@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.errors import TrainingError
 from pipeline.text.chat_template import render
-from pipeline.train.export.ollama import ChatML, chatml, modelfile
+from pipeline.train.export.gguf_file import ChatML, chatml, modelfile
 from pipeline.train.models.base_model import load_tokenizer
 
 

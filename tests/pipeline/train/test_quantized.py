@@ -17,7 +17,7 @@ from pipeline.train.models.quantized import (
     linear4bit_layers,
     load_quantized,
 )
-from pipeline.train.proofs.model import probe_gradients
+from pipeline.train.proofs.model import prove_four_bits
 
 pytestmark = pytest.mark.model
 
@@ -76,18 +76,23 @@ def test_training_after_an_evaluation_has_the_same_gradients(model, tokens):
     assert torch.equal(before, after)
 
 
+def probe(model, tokens):
+    (ids,) = tokens.tolist()
+    return prove_four_bits(model, [{"input_ids": ids, "labels": ids}]).value
+
+
 def test_without_the_guard_the_probe_refuses_to_train_where_the_kernel_exists(model, tokens):
     import torch
     from bitsandbytes.functional import has_avx512bf16
 
-    assert probe_gradients(model, tokens) > 0.9999
+    assert probe(model, tokens) > 0.9999
     for layer in linear4bit_layers(model).values():
         layer.support_avx512bf16_for_cpu = has_avx512bf16()  # what bitsandbytes sets by default
     if torch.cpu.get_capabilities()["avx512_bf16"]:
         with pytest.raises(TrainingError, match="gradient probe: after an evaluation"):
-            probe_gradients(model, tokens)
+            probe(model, tokens)
     else:
-        assert probe_gradients(model, tokens) > 0.9999
+        assert probe(model, tokens) > 0.9999
 
 
 def test_the_probe_leaves_no_trace(model, tokens):
@@ -95,7 +100,7 @@ def test_the_probe_leaves_no_trace(model, tokens):
 
     before = {name: part.detach().clone() for name, part in trainable(model).items()}
     state = torch.get_rng_state()
-    probe_gradients(model, tokens)
+    probe(model, tokens)
     assert model.training
     assert all(part.grad is None for part in model.parameters())
     assert torch.equal(torch.get_rng_state(), state)

@@ -25,7 +25,6 @@ from pipeline.train.models.adapter import (
     check_fit,
     load_adapter,
     load_base,
-    read_run_card,
     restore,
 )
 from pipeline.train.models.base_model import load_tokenizer
@@ -131,9 +130,8 @@ def test_an_adapter_is_refused_on_another_base_template_or_precision(straight, b
     other = replace(base, digest="0" * 64)
     with pytest.raises(TrainingError, match="base model is smollm2"):
         load_adapter(other, output, ModelSettings())
-    card, tokenizer = read_run_card(output), load_tokenizer(base.path)
     with pytest.raises(TrainingError, match="base asked for is not quantized"):
-        check_fit(card, base, tokenizer, output, quantized=False)
+        check_fit(base, output, load_tokenizer(base.path), quantized=False)
     folder = tmp_path / "base"
     shutil.copytree(base.path, folder)
     template = folder / "chat_template.jinja"

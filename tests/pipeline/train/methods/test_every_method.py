@@ -173,7 +173,7 @@ def test_merged_weights_have_the_logits_of_the_adapter(
 
     folder, used = trained[1] / method / "output", METHODS[method]
     facts = merge(tiny_base, folder, CPU, tmp_path / "merged", "float16")
-    assert facts.changed > 0
+    assert facts["changed"] > 0
     plain = load_model(tmp_path / "merged", dtype="float32")
     model, tokenizer = load_adapter(tiny_base, folder, CPU)
     base = dequantize(load_base(tiny_base, CPU, used.quantized))

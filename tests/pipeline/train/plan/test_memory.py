@@ -22,7 +22,7 @@ SEVEN = read_shape(CATALOGUE["7b"].config, "7b")
 
 
 def test_the_convention_gives_84_16_and_6_gb_at_7b():
-    assert {each.method: round(each.gigabytes) for each in convention(SEVEN)} == {
+    assert {each["method"]: round(each["gigabytes"]) for each in convention(SEVEN)} == {
         "full": 84, "lora": 16, "qlora": 6,
     }  # fmt: skip
 

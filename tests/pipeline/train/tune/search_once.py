@@ -34,7 +34,7 @@ def job(base, forgetting=None, **tune):
         train=train,
         model=ModelSettings(threads=1),
         tune=TuneSettings(**SMALL | tune),
-        start=closed_form(shape, workload.supervised),
+        rank=closed_form(shape, workload.supervised)[0],
         workload=workload,
         hardware=this_machine(),
         forgetting=forgetting,
