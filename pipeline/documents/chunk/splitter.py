@@ -164,13 +164,14 @@ class _Cutter(NamedTuple):
         """Return parts of a block that each fit: of lines or sentences, else of words."""
         if self.tokens(start, end) <= room or end - start == 1:
             return [(start, end)]
-        edges = [start, *line_starts(self.text, start, end, block, level), end]
-        indent = block.kind == CODE
-        parts = [part for edge in pairwise(edges) for part in trim(self.text, *edge, indent=indent)]
+        lines = line_starts(self.text, start, end, block, level)
+        parts = self.between(start, *lines, end, indent=block.kind == CODE)
         if len(parts) < 2:
             parts = self.sentences(start, end, block.kind)
-        if len(parts) < 2:
-            parts = self.halves(start, end)
+        if len(parts) < 2:  # two halves, cut at the last space before the middle, if any
+            middle = (start + end) // 2
+            space = max(self.text.rfind(sign, start, middle) for sign in " \n\t")
+            parts = self.between(start, space if space > start else middle, end, indent=False)
         return [small for part in parts for small in self.parts(*part, block, room, level + 1)]
 
     def says_something(self, piece: Piece) -> bool:
@@ -187,13 +188,8 @@ class _Cutter(NamedTuple):
             start += len(sentence)
         return found
 
-    def halves(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Return two halves of a range, cut at the last space before its middle, if any."""
-        middle = (start + end) // 2
-        before = max(self.text.rfind(space, start, middle) for space in " \n\t")
-        cut = before if before > start else middle
-        edges = ((start, cut), (cut, end))
-        return [part for edge in edges for part in trim(self.text, *edge, indent=False)]
+    def between(self, *edges: int, indent: bool) -> list[tuple[int, int]]:
+        return [part for edge in pairwise(edges) for part in trim(self.text, *edge, indent=indent)]
 
     def join_short(self, pieces: Sequence[Piece]) -> list[Piece]:
         """Return the pieces with each short one joined to a neighbour, where both fit."""

@@ -4,6 +4,7 @@ The cells of a table without rules between its columns stand below each other.
 """
 
 import re
+from bisect import bisect
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 from statistics import median
@@ -108,16 +109,11 @@ def _gutter(parts: Sequence[Line]) -> float | None:
         if part.baseline - other.baseline < part.style.size / 2
     )
     pairs = [(one, two) for one, two in near if one.right < two.left]
-    edges = sorted(
-        [(one.right, 1) for one, _ in pairs] + [(two.left, -1) for _, two in pairs],
-        key=lambda edge: (edge[0], -edge[1]),
-    )
-    most = depth = 0
-    gutter = 0.0
-    for (edge, step), (following, _) in pairwise([*edges, (0.0, 0)]):
-        depth += step
-        if depth > most:
-            most, gutter = depth, (edge + following) / 2
+    if len(pairs) < COLUMN_ROWS:
+        return None
+    begins, ends = sorted(one.right for one, _ in pairs), sorted(two.left for _, two in pairs)
+    begin = max(begins, key=lambda at: bisect(begins, at) - bisect(ends, at))
+    gutter = (begin + ends[bisect(ends, begin)]) / 2
     rows = [(one, two) for one, two in pairs if one.right < gutter < two.left]
     if len(rows) < COLUMN_ROWS:
         return None
