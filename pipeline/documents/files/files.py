@@ -49,11 +49,6 @@ class SourceFile:
     mtime_ns: int | None = None  # as the index remembers it; None: the next scan looks again
 
     @property
-    def present(self) -> bool:
-        """Whether it lies in its folder."""
-        return self.path is not None
-
-    @property
     def version(self) -> list[str]:
         """Source and content, or what is known instead of it: another one is another corpus."""
         reason = self.problem.reason if self.problem else "unread"

@@ -15,7 +15,7 @@ from pipeline.core.progress import advance
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.workers import Failed, Limits
 from pipeline.documents.files.files import MEGABYTE, SourceFile
-from pipeline.documents.files.read_file import is_lost, keep, read_item, without
+from pipeline.documents.files.read_file import is_lost, read_item, without
 from pipeline.documents.left_out import Omission
 from pipeline.documents.readers.formats import EXTENSIONS, READERS, extension
 from pipeline.documents.readers.reading import Failure, Reading, Record
@@ -67,7 +67,7 @@ def read_files(
                 elif answer.value is not None and is_lost(answer.value):
                     closed[place] = answer.value
                 elif answer.value is not None:  # its disk has no cache
-                    keep(answer.value, entries[place])
+                    entries[place].put(answer.value._asdict(), durable=False)
             lost = {entries[place].path for place in firsts if place in closed}
             advance(len(files) - len(lost), len(files), "files")
             left = (place for place in places if place not in opened)
