@@ -50,12 +50,8 @@ def read_json(data: bytes, text_field: str, title_fields: Sequence[str]) -> Read
     text = decode(data)
     if not text.strip():
         return fenced(text, "json")
-    try:
+    with failing_as("bad_json", "; expected one value; give JSON Lines the name .jsonl"):
         value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ReadFailure(
-            "bad_json", f"not JSON: {error}; expected one value; give JSON Lines the name .jsonl"
-        ) from error
     candidates = value.values() if isinstance(value, Mapping) else [value]
     inside = [each for each in candidates if _are_records(each, text_field)]
     if isinstance(value, Mapping) and isinstance(value.get(text_field), str):
