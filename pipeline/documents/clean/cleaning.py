@@ -94,7 +94,10 @@ def _few_ngrams(
     def measure(stats: TextStats) -> float | None:
         return share(found, size) if len(found := tokens(stats)) >= least else None
 
-    shows = measures.ngram_of(size, tokens)
+    def shows(stats: TextStats) -> str:
+        ngram, count = measures.most_frequent(tokens(stats), size)
+        return f"{count} times {quoted([ngram if isinstance(ngram, str) else ' '.join(ngram)])}"
+
     return _at_most(name.format(size), meaning.format(size), measure, shows)
 
 

@@ -218,16 +218,6 @@ def line_with_most(count: Callable[[str], float]) -> Evidence:
     return lambda stats: quoted([max(stats.lines, key=count, default="")])
 
 
-def ngram_of(size: int, tokens: Callable[[TextStats], Tokens]) -> Evidence:
-    """Return evidence: the most frequent n-gram of words, or of the characters of a text."""
-
-    def evidence(stats: TextStats) -> str:
-        ngram, count = most_frequent(tokens(stats), size)
-        return f"{count} times {quoted([ngram if isinstance(ngram, str) else ' '.join(ngram)])}"
-
-    return evidence
-
-
 def links(stats: TextStats) -> str:
     """Return the first texts of links, or addresses that stand for themselves."""
     return quoted([*stats.by_links[1::2], *ADDRESS.findall(" ".join(stats.by_links[::2]))])
