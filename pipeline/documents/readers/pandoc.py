@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.core.worker_process import die_with_parent
 from pipeline.documents.clean.web.names import HEADINGS
-from pipeline.documents.clean.web.page import parse, whole_page
+from pipeline.documents.clean.web.page import parse, written
 from pipeline.documents.left_out import leave_out
 from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.markdown import first_heading
@@ -52,7 +52,7 @@ def markdown(
         return ""
     _prepare(body)
     dropped = {box for box in body.iter("div") if box.get("class") in silent}
-    return whole_page(body, dropped).replace(_SPACE, " ")
+    return written([body], dropped).replace(_SPACE, " ")
 
 
 def read_text(data: bytes, source: str, name: str = "", before: str = "") -> Reading:

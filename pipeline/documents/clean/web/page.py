@@ -50,21 +50,17 @@ def main_content(html: str) -> str:
         return ""
     frame = Frame(body)
     _note(_BESIDE(frame.root))
-    return _written([*frame.titles_outside(), frame.root], frame.dropped)
+    return written([*frame.titles_outside(), frame.root], frame.dropped)
 
 
 def fragment(html: str) -> str:
     """Return a piece of a page as Markdown: nothing of it counts as a frame."""
     body = parse(f"<body>{html}</body>")
-    return "" if body is None else whole_page(body, set())
+    return "" if body is None else written([body], set())
 
 
-def whole_page(body: Any, dropped: set[Any]) -> str:
-    """Return all of a page but some elements as Markdown: nothing of it counts as a frame."""
-    return _written([body], dropped)
-
-
-def _written(elements: Iterable[Any], dropped: set[Any]) -> str:
+def written(elements: Iterable[Any], dropped: set[Any]) -> str:
+    """Return elements of a page as Markdown, without what is dropped of them."""
     writer = Writer(dropped)
     for element in elements:
         writer.walk(element)
