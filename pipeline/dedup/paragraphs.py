@@ -22,9 +22,8 @@ from pipeline.core.cache import short_id
 from pipeline.core.outcome import EXCERPT, Drop, Outcome, drops, table
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
-from pipeline.core.workers import Failed
 from pipeline.documents.clean.cleaning import Verdict
-from pipeline.documents.parallel import limited, spread
+from pipeline.documents.parallel import spread
 from pipeline.settings import ParagraphSettings
 from pipeline.text.words import same_text, words
 from schemas.documents import Documents, RepeatedParagraphs
@@ -91,13 +90,11 @@ def find_repeated(
     ids, sources = ordered["doc_id"], ordered["source"]
     least = max(settings.min_documents, int(np.ceil(settings.min_share * ordered.height)))
     keys, rows = array("Q"), array("i")
-    uncounted = 0
-    for row, answer in enumerate(spread(runner, _keys, ordered.select("text"), **LIMITS)):
-        if isinstance(answer, Failed):
-            uncounted += 1
-        else:
-            keys.extend(answer.value)
-            rows.extend([row] * len(answer.value))
+    uncounted: list[Drop] = []
+    numbered = ordered.select("doc_id", "source", "text").with_row_index("row")
+    for row, found in spread("paragraphs", runner, _keys, numbered, uncounted, **LIMITS):
+        keys.extend(found)
+        rows.extend([row["row"]] * len(found))
     repeated = (
         pl.DataFrame({"key": np.array(keys), "row": np.array(rows)})
         .filter(pl.col("row").n_unique().over("key") >= least)
@@ -140,7 +137,7 @@ def find_repeated(
             "paragraphs": float(kept.height),
             "occurrences": float(kept["occurrences"].sum()),
             "spare_characters": float(spare),
-            "uncounted": float(uncounted),
+            "uncounted": float(len(uncounted)),
         },
     )
 
@@ -170,24 +167,20 @@ def trim(
     dropped: list[Drop] = []
     taken = characters = changed = 0
     cut_out = partial(_cut, holders=holders)
-    answers = spread(runner, cut_out, ordered.select("text", "doc_id"), **LIMITS)
-    columns = ordered.select("doc_id", "source", "text").iter_rows()
-    for row, ((doc_id, source, before), answer) in enumerate(zip(columns, answers, strict=True)):
-        if isinstance(answer, Failed):
-            dropped.append(limited("trim", {"doc_id": doc_id, "source": source}, answer))
-            continue
-        cut = answer.value
+    numbered = ordered.select("doc_id", "source", "text").with_row_index("row")
+    for row, cut in spread("trim", runner, cut_out, numbered, dropped, **LIMITS):
         if cut is None:
             continue
         changed += 1
         taken += cut.paragraphs
-        characters += len(before) - len(cut.text)
+        characters += len(row["text"]) - len(cut.text)
         verdict = judge(cut.text) if cut.text else Verdict("empty", 0, 1)
         if verdict is None:
-            texts[row] = cut.text
+            texts[row["row"]] = cut.text
             continue
         measured = (verdict.value, verdict.threshold, cut.stays_in)
-        dropped.append(Drop(doc_id, "only_repeated_paragraphs", f"{source}: {before}", *measured))
+        begins = f"{row['source']}: {row['text']}"
+        dropped.append(Drop(row["doc_id"], "only_repeated_paragraphs", begins, *measured))
     text = ordered["text"].scatter(list(texts), list(texts.values()))
     gone = [drop.id for drop in dropped]
     kept = ordered.with_columns(text).filter(~pl.col("doc_id").is_in(gone))

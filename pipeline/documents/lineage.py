@@ -8,20 +8,20 @@ most runs of the chunk stand together.
 import re
 import unicodedata
 from array import array
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
 from functools import cache
 from html import unescape
-from itertools import takewhile
 from typing import Any, NamedTuple
+
+from rapidfuzz.fuzz import partial_ratio_alignment
 
 from pipeline.documents.readers.formats import READERS
 
 ANCHOR = 24
-"""Letters and digits of an anchor, about five words: shorter ones occur by chance, longer ones
-are cut by a page break or a redacted name. A shorter chunk is one anchor."""
+"""Letters and digits of a run, about five words: shorter ones occur by chance, longer ones are cut
+by a page break or a redacted name. A shorter chunk is one run."""
 LEAST_SHARE = 0.5  # of a chunk that must be found; what is redacted, mended or left out is missing
-MOST_PLACES = 64  # places of one anchor that are looked at: a phrase on each page tells nothing
 LEAST_SLACK = 200  # letters between the words of a short chunk: a running header, tags, a caption
 _WORD = re.compile(r"[^\W_]+")
 _HTML = re.compile(
@@ -43,7 +43,7 @@ def locate(raw: Mapping[str, Any], chunk_text: str) -> Place | None:
     """Find a chunk in the raw document it comes from; None when less than half of it is there."""
     document, places = _letters(raw["text"], html=raw["format"] in ("html", "epub"))
     chunk, _ = _letters(chunk_text)
-    matches = list(_matches(chunk, document))
+    matches = _matches(chunk, document)
     share = sum(length for _, length in matches) / max(1, len(chunk))
     if share < LEAST_SHARE:
         return None
@@ -88,45 +88,13 @@ def _fold(part: str) -> str:
     return "".join(filter(str.isalnum, decomposed))
 
 
-def _matches(chunk: str, document: str) -> Iterator[tuple[int, int]]:
-    """Yield place and length in the document of runs of the chunk, in the order of both."""
-    size = min(ANCHOR, len(chunk))
-    reached, limit = _window(chunk, document, size)
-    at = 0
-    while size and at + size <= len(chunk):
-        found = document.find(chunk[at : at + size], reached, limit)
-        if found < 0:
-            at += 1
-            continue
-        pairs = zip(chunk[at:], document[found : found + len(chunk) - at], strict=False)
-        length = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-        yield found, length
-        at += length
-        reached = found + length
-
-
-def _window(chunk: str, document: str, size: int) -> tuple[int, int]:
-    """Return where in the document most anchors of the chunk stand: one may be elsewhere too."""
-    begins: list[tuple[int, int]] = []  # of the chunk, if an anchor's place were the right one
-    for at in range(0, len(chunk) - size + 1, max(1, size // 2)):
-        anchor = chunk[at : at + size]
-        found = document.find(anchor) if size else -1
-        for _ in range(MOST_PLACES):
-            if found < 0:
-                break
-            begins.append((found - at, at))
-            found = document.find(anchor, found + 1)
-    begins.sort()
+def _matches(chunk: str, document: str) -> list[tuple[int, int]]:
+    """Return place and length in the document of runs of the chunk, in the order of both."""
+    near = partial_ratio_alignment(chunk, document)
+    assert near is not None, "it is None below a cutoff alone"
     slack = max(len(chunk), LEAST_SLACK)
-    inside: Counter[int] = Counter()
-    best, place, last = 0, 0, 0
-    for begin, at in begins:
-        while last < len(begins) and begins[last][0] <= begin + slack:
-            inside[begins[last][1]] += 1
-            last += 1
-        if len(inside) >= best:  # the latest such: the shortest way to the last anchor
-            best, place = len(inside), begin
-        inside[at] -= 1
-        if not inside[at]:
-            del inside[at]
-    return max(0, place), place + slack + len(chunk)
+    start = max(0, near.dest_start - slack)
+    around = document[start : near.dest_end + slack]
+    runs = SequenceMatcher(None, chunk, around, autojunk=False).get_matching_blocks()
+    least = max(1, min(ANCHOR, len(chunk)))
+    return [(start + run.b, run.size) for run in runs if run.size >= least]

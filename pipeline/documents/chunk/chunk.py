@@ -10,9 +10,8 @@ from pipeline.core.cache import short_id
 from pipeline.core.outcome import EXCERPT, Drop, Outcome, drops, table
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
-from pipeline.core.workers import Failed
 from pipeline.documents.chunk.splitter import cut
-from pipeline.documents.parallel import limited, spread
+from pipeline.documents.parallel import spread
 from pipeline.settings import ChunkSettings
 from pipeline.text.tokens import CountTokens
 from schemas.documents import Chunks, UniqueDocuments
@@ -49,20 +48,18 @@ def chunk(
     too_short = 0
     ordered = documents.sort("doc_id")
     answers = spread(
+        "chunk",
         runner,
         partial(cut, settings=settings.plain(), count_tokens=count_tokens),
-        ordered.select("text", "language"),
+        ordered,
+        dropped,
         seconds=SECONDS,
         megabytes=2048,
     )
 
     def rows() -> Iterator[dict[str, Any]]:
         nonlocal too_short
-        for document, answer in zip(ordered.iter_rows(named=True), answers, strict=True):
-            if isinstance(answer, Failed):
-                dropped.append(limited("chunk", document, answer))
-                continue
-            pieces, short, tokens = answer.value
+        for document, (pieces, short, tokens) in answers:
             too_short += short
             if not pieces:
                 excerpt = f"{document['source']}: {document['text']}"[:EXCERPT]

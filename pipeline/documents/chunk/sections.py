@@ -43,9 +43,11 @@ class Block(NamedTuple):
     lead: int = 0
     """Up to where later pieces repeat it: header of a table, opening fence, text above a list."""
     closing: str = ""
-    """The line that closes fenced code."""
+    """The line that closes fenced code; of a part, what a piece that ends with it has behind it."""
     inside: tuple["Block", ...] = ()
     """The items of a list, and the blocks of an item or a quote."""
+    before: str = ""
+    """Of a part: what a piece that begins with it repeats in front of it."""
 
 
 class Section(NamedTuple):

@@ -32,19 +32,6 @@ _STOP = re.compile(
 )
 
 
-class Unit(NamedTuple):
-    """A run of characters that stays whole: a block, or a part of a block that is too long."""
-
-    start: int
-    end: int
-    prose: bool
-    """Whether it reads as sentences, so that the last ones may be repeated in the next chunk."""
-    before: str = ""
-    """What a piece that begins with it repeats in front of it."""
-    after: str = ""
-    """What a piece that ends with it has behind it: it closes fenced code."""
-
-
 class Piece(NamedTuple):
     """A chunk in the making."""
 
@@ -93,7 +80,7 @@ class _Cutter(NamedTuple):
         # Filling each piece to the brim would leave a tail of a few words; so the section is
         # divided by the number of pieces it needs, and a piece is closed once it has its share.
         units = [unit for block in section.blocks for unit in self.units(block)]
-        around = [self.count_tokens(unit.before) + self.count_tokens(unit.after) for unit in units]
+        around = [sum(map(self.count_tokens, (unit.before, unit.closing))) for unit in units]
         whole = self.tokens(units[0].start, units[-1].end)
         number = -(-whole // (self.settings.max_tokens - sum(around) // len(units)))
         pieces = self.shared(section, units, whole / number)
@@ -103,50 +90,50 @@ class _Cutter(NamedTuple):
             pieces = self.shared(section, units, whole / (number + 1))
         return pieces
 
-    def shared(self, section: Section, units: Sequence[Unit], share: float) -> list[Piece]:
+    def shared(self, section: Section, units: Sequence[Block], share: float) -> list[Piece]:
         """Return the pieces of a section, each closed once it has a number of tokens."""
         shares = [(units[0].start, [units[0]])]
         for unit in units[1:]:
             start, taken = shares[-1]
-            long = self.tokens(start, unit.end, taken[0].before, unit.after)
+            long = self.tokens(start, unit.end, taken[0].before, unit.closing)
             if self.tokens(start, taken[-1].end) >= share or long > self.settings.max_tokens:
                 shares.append((self.overlap(taken, unit), [unit]))
             else:
                 taken.append(unit)
         pieces: list[Piece] = []
         for start, taken in shares:
-            end, before, after = taken[-1].end, taken[0].before, taken[-1].after
+            end, before, after = taken[-1].end, taken[0].before, taken[-1].closing
             headings = () if pieces else section.headings
             tokens = self.tokens(start, end, before, after)
             pieces.append(Piece(section.path, headings, start, end, before, after, tokens))
         return pieces
 
-    def overlap(self, before: Sequence[Unit], unit: Unit) -> int:
+    def overlap(self, before: Sequence[Block], unit: Block) -> int:
         """Return where the piece that opens with ``unit`` starts, repeated sentences included."""
         start, sentences = unit.start, self.settings.overlap_sentences
-        for last in takewhile(lambda each: each.prose, reversed(before)):
+        for last in takewhile(lambda each: each.kind == PROSE, reversed(before)):
             # Not the first new sentence of the piece before: that would repeat the whole of it.
             for begin, _ in reversed(self.sentences(last.start, last.end, PROSE)):
-                fits = self.tokens(begin, unit.end, unit.after) <= self.settings.max_tokens
+                fits = self.tokens(begin, unit.end, unit.closing) <= self.settings.max_tokens
                 if not sentences or not fits or begin <= before[0].start:
                     return start
                 start, sentences = begin, sentences - 1
         return start
 
-    def units(self, block: Block, before: str = "") -> list[Unit]:
-        """Return a block as one unit, or parts of it that each fit."""
+    def units(self, block: Block, before: str = "") -> list[Block]:
+        """Return a block as it is, or parts of it that each fit: runs that stay whole."""
         # A piece that begins with it repeats what stands before, of the list item that it is in.
-        text, limit, prose = self.text, self.settings.max_tokens, block.kind == PROSE
+        text, limit = self.text, self.settings.max_tokens
         if self.tokens(block.start, block.end, before) <= limit:
-            return [Unit(block.start, block.end, prose, before)]
+            return [block._replace(closing="", before=before)]
         repeated, closing = before + text[block.start : max(block.lead, block.start)], block.closing
         if self.count_tokens(repeated) + self.count_tokens(closing) > limit * MOST_REPEATED:
             repeated, closing = before, ""
         if not block.inside:
             room = limit - self.count_tokens(repeated) - self.count_tokens(closing)
             *parts, last = self.parts(block.start, block.end, block, room)
-            units = [Unit(*part, prose, repeated, closing) for part in parts]
-            units.append(Unit(*last, prose, repeated))
+            part = Block(*last, block.kind, before=repeated)
+            units = [part._replace(start=a, end=b, closing=closing) for a, b in parts] + [part]
             return [units[0]._replace(before=before), *units[1:]]
         units = []
         for child in block.inside:
@@ -154,7 +141,7 @@ class _Cutter(NamedTuple):
         if block.lead and units[0].end == block.inside[0].end:
             # What introduces a list stays with its first item.
             first, second = units[:2]
-            if self.tokens(first.start, second.end, before, second.after) <= limit:
+            if self.tokens(first.start, second.end, before, second.closing) <= limit:
                 units[:2] = [second._replace(start=first.start, before=before)]
         return units
 
@@ -164,13 +151,14 @@ class _Cutter(NamedTuple):
         """Return parts of a block that each fit: of lines or sentences, else of words."""
         if self.tokens(start, end) <= room or end - start == 1:
             return [(start, end)]
-        edges = [start, *line_starts(self.text, start, end, block, level), end]
-        indent = block.kind == CODE
-        parts = [part for edge in pairwise(edges) for part in trim(self.text, *edge, indent=indent)]
+        lines = line_starts(self.text, start, end, block, level)
+        parts = self.between(start, *lines, end, indent=block.kind == CODE)
         if len(parts) < 2:
             parts = self.sentences(start, end, block.kind)
-        if len(parts) < 2:
-            parts = self.halves(start, end)
+        if len(parts) < 2:  # two halves, cut at the last space before the middle, if any
+            middle = (start + end) // 2
+            space = max(self.text.rfind(sign, start, middle) for sign in " \n\t")
+            parts = self.between(start, space if space > start else middle, end, indent=False)
         return [small for part in parts for small in self.parts(*part, block, room, level + 1)]
 
     def says_something(self, piece: Piece) -> bool:
@@ -187,13 +175,8 @@ class _Cutter(NamedTuple):
             start += len(sentence)
         return found
 
-    def halves(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Return two halves of a range, cut at the last space before its middle, if any."""
-        middle = (start + end) // 2
-        before = max(self.text.rfind(space, start, middle) for space in " \n\t")
-        cut = before if before > start else middle
-        edges = ((start, cut), (cut, end))
-        return [part for edge in edges for part in trim(self.text, *edge, indent=False)]
+    def between(self, *edges: int, indent: bool) -> list[tuple[int, int]]:
+        return [part for edge in pairwise(edges) for part in trim(self.text, *edge, indent=indent)]
 
     def join_short(self, pieces: Sequence[Piece]) -> list[Piece]:
         """Return the pieces with each short one joined to a neighbour, where both fit."""

@@ -10,10 +10,9 @@ from pandera.typing.polars import DataFrame
 from pipeline.core.outcome import Drop, Outcome, drops, table
 from pipeline.core.runner import LOCAL, Runner
 from pipeline.core.stage import Stage
-from pipeline.core.workers import Failed
 from pipeline.documents.clean.clean_document import Refused, clean_document
 from pipeline.documents.left_out import rows_left_out
-from pipeline.documents.parallel import limited, spread
+from pipeline.documents.parallel import spread
 from pipeline.settings import CleanSettings
 from schemas.documents import Documents, LeftOut, RawDocuments, Redactions
 
@@ -39,20 +38,18 @@ def clean(
     foreign: Counter[str] = Counter()
     ordered = documents.sort("doc_id")
     answers = spread(
+        "clean",
         runner,
         partial(clean_document, settings=settings.plain()),
-        ordered.select("format", "title", "text"),
+        ordered,
+        dropped,
         seconds=settings.seconds_per_document,
         megabytes=settings.max_memory_megabytes,
     )
 
     def kept() -> Iterator[dict[str, Any]]:
         nonlocal allowed
-        for row, answer in zip(ordered.iter_rows(named=True), answers, strict=True):
-            if isinstance(answer, Failed):
-                dropped.append(limited("clean", row, answer))
-                continue
-            found = answer.value
+        for row, found in answers:
             left_out.extend(rows_left_out(row, found.left_out))
             if isinstance(found, Refused):
                 reason, value, threshold = found.verdict

@@ -137,4 +137,4 @@ def to_markdown(kind: str, text: str) -> str:
         return tags.without_tags(boxes.without_boxes(line_joining.strip_metadata(text)))
     if kind == "text":
         return line_joining.plain_to_markdown(text.strip("\n"))
-    return fragment(text) if tags.is_html(text) else text  # a field of a record may be a page
+    return fragment(text) if tags.HTML.match(text) else text  # a field of a record may be a page

@@ -4,12 +4,12 @@ A rule more is a measure in :mod:`.quality.measures`, an entry of :data:`CLEANIN
 evidence, and its limit in a profile.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
-from pipeline.documents.clean.quality import measures, ngrams
+from pipeline.documents.clean.quality import measures
 from pipeline.documents.clean.quality.measures import Evidence, Fits, Measure, Pieces, quoted
 from pipeline.documents.clean.quality.stats import ADDRESS, BULLET, TextStats
 
@@ -40,49 +40,64 @@ class CleaningRule(NamedTuple):
 
 _at_most = CleaningRule
 _at_least = partial(CleaningRule, at_most=False)
-_prose, _lines, _blocks = attrgetter("prose"), attrgetter("lines"), attrgetter("blocks")
+_prose, _prose_words = attrgetter("prose"), attrgetter("prose_words")
+_lines, _blocks = attrgetter("lines"), attrgetter("blocks")
 
 
-def _blocks_that(fits: Fits) -> Evidence:
-    return lambda stats: quoted(filter(fits, stats.blocks))
+def _pieces_that(
+    name: str, meaning: str, fits: Fits, pieces: Pieces, least: int = 1, *, at_most: bool = True
+) -> CleaningRule:
+    """Return a rule about the share of pieces that are of a kind; of less than least, none."""
+
+    def measure(stats: TextStats) -> float | None:
+        found = pieces(stats)
+        return sum(1 for each in found if fits(each)) / len(found) if len(found) >= least else None
+
+    def shows(stats: TextStats) -> str:
+        at_fault = (each for each in pieces(stats) if bool(fits(each)) == at_most)
+        return quoted(dict.fromkeys(at_fault))
+
+    return CleaningRule(name, meaning, measure, shows, at_most)
 
 
-def _words_that(fits: Fits) -> Evidence:
-    return lambda stats: quoted(dict.fromkeys(filter(fits, stats.prose_words)))
+_words_that = partial(_pieces_that, pieces=_prose_words, least=measures.PROSE_FROM)
+_blocks_that = partial(_pieces_that, pieces=_blocks)
 
 
-def _few_blocks(name: str, meaning: str, fits: Fits) -> CleaningRule:
-    return _at_most(name, meaning, measures.share_of_blocks(fits), _blocks_that(fits))
+def _few_in_prose(
+    name: str, meaning: str, count: Callable[[str], int], of: Pieces = _prose
+) -> CleaningRule:
+    """Return a rule about what is counted in prose, for each of its characters or words."""
 
+    def measure(stats: TextStats) -> float | None:
+        return count(stats.prose) / len(whole) if (whole := of(stats)) else None
 
-def _little_prose(name: str, meaning: str, count: Callable[[str], int]) -> CleaningRule:
-    shows = measures.line_with_most(count)
-    return _at_most(name, meaning, measures.share_of_prose(count), shows)
-
-
-def _few_marks(name: str, meaning: str, signs: Iterable[str]) -> CleaningRule:
-    count = measures.marks(signs)
-    measure = measures.for_each_word(lambda stats: count(stats.prose))
     return _at_most(name, meaning, measure, measures.line_with_most(count))
 
 
 def _few_repeats(name: str, meaning: str, pieces: Pieces, characters: bool) -> CleaningRule:
-    measure = measures.repeats(pieces, characters=characters)
+    def measure(stats: TextStats) -> float | None:
+        found = pieces(stats) if measures.is_long(stats) else None
+        return None if found is None else measures.repeated(found, characters=characters)
+
     return _at_most(name, meaning, measure, lambda stats: measures.counted(pieces(stats)))
 
 
 def _few_ngrams(
     name: str,
     meaning: str,
-    share: Callable[[ngrams.Tokens, int], float],
+    share: Callable[[measures.Tokens, int], float],
     size: int,
-    tokens: Callable[[TextStats], ngrams.Tokens] = attrgetter("phrases"),
+    tokens: Callable[[TextStats], measures.Tokens] = attrgetter("phrases"),
     least: int = measures.REPETITION_FROM,
 ) -> CleaningRule:
     def measure(stats: TextStats) -> float | None:
         return share(found, size) if len(found := tokens(stats)) >= least else None
 
-    shows = measures.ngram_of(size, tokens)
+    def shows(stats: TextStats) -> str:
+        ngram, count = measures.most_frequent(tokens(stats), size)
+        return f"{count} times {quoted([ngram if isinstance(ngram, str) else ' '.join(ngram)])}"
+
     return _at_most(name.format(size), meaning.format(size), measure, shows)
 
 
@@ -113,10 +128,10 @@ CLEANING = {
             *("mostly_links", "it is a site map, not a text"),
             *(measures.linked_words, measures.links),
         ),
-        _at_least(
+        _words_that(
             *("few_letters", "too many of its words have no letter"),
-            measures.share_of_words(measures.has_letter),
-            _words_that(lambda word: not measures.has_letter(word)),
+            lambda word: any(map(str.isalpha, word)),
+            at_most=False,
         ),
         _at_least(
             *("short_words", "its words are too short", measures.word_length),
@@ -126,18 +141,20 @@ CLEANING = {
             *("mean_word_length", "its words are too long", measures.word_length),
             lambda stats: measures.longest(stats.prose_words),
         ),
-        _at_most(
-            *("broken_words", "its words are misread"),
-            *(measures.share_of_words(measures.is_broken), _words_that(measures.is_broken)),
-        ),
+        _words_that("broken_words", "its words are misread", measures.is_broken),
         _at_most(
             *("symbol_ratio", "too much of it is signs"),
             *(measures.signs, measures.line_with_most(measures.sign_share)),
         ),
-        _few_marks("hash_ratio", "it has too many hash signs", "#"),
-        _few_marks("ellipsis_ratio", "it has too many ellipses", measures.ELLIPSES),
-        _few_blocks("bullet_lines", "it is a list", BULLET.match),
-        _few_blocks(
+        _few_in_prose(
+            "hash_ratio", "it has too many hash signs", measures.marks("#"), _prose_words
+        ),
+        _few_in_prose(
+            *("ellipsis_ratio", "it has too many ellipses"),
+            *(measures.marks(measures.ELLIPSES), _prose_words),
+        ),
+        _blocks_that("bullet_lines", "it is a list", BULLET.match),
+        _blocks_that(
             *("ellipsis_lines", "its lines are cut off"),
             lambda block: block.endswith(measures.ELLIPSES),
         ),
@@ -153,12 +170,15 @@ CLEANING = {
         _few_repeats("repeated_paragraphs", "its paragraphs repeat", _blocks, False),
         _few_repeats("repeated_paragraph_chars", "its long paragraphs repeat", _blocks, True),
         *(
-            _few_ngrams("top_{}gram", "one phrase of {} words fills it", ngrams.top_share, size)
+            _few_ngrams("top_{}gram", "one phrase of {} words fills it", measures.top_share, size)
             for size in (2, 3, 4)
         ),
         *(
             _few_ngrams(
-                "repeated_{}grams", "phrases of {} words repeat in it", ngrams.repeated_share, size
+                "repeated_{}grams",
+                "phrases of {} words repeat in it",
+                measures.repeated_share,
+                size,
             )
             for size in range(5, 11)
         ),
@@ -173,33 +193,31 @@ CLEANING = {
             lambda stats: stats.prose.count("{"),
             measures.line_with_most(measures.marks("{")),
         ),
-        _at_least(
-            *("few_line_ends", "few lines end as sentences do", measures.ended_lines),
-            _blocks_that(lambda block: not measures.LINE_END.search(block)),
+        _blocks_that(
+            *("few_line_ends", "few lines end as sentences do", measures.LINE_END.search),
+            pieces=measures.lines_that_end,
+            at_most=False,
         ),
-        _few_blocks("short_lines", "too many of its lines are short", measures.is_short),
+        _blocks_that("short_lines", "too many of its lines are short", measures.is_short),
         _at_most(
-            *("line_breaks", "it has too many lines for its words"),
-            measures.for_each_word(lambda stats: len(stats.blocks) - 1),
-            _blocks_that(measures.is_short),
+            *("line_breaks", "it has too many lines for its words", measures.line_breaks),
+            lambda stats: quoted(filter(measures.is_short, stats.blocks)),
         ),
-        _little_prose(
+        _few_in_prose(
             "digit_ratio", "too much of it is digits", lambda prose: sum(map(str.isdigit, prose))
         ),
-        _at_most(
-            *("address_ratio", "too much is web addresses"),
-            measures.share_of_prose(measures.address_characters),
-            lambda stats: measures.longest(ADDRESS.findall(stats.prose)),
-        ),
-        _little_prose(
+        _few_in_prose(
+            "address_ratio", "too much is web addresses", measures.address_characters
+        )._replace(evidence=lambda stats: measures.longest(ADDRESS.findall(stats.prose))),
+        _few_in_prose(
             "parenthesis_ratio", "it has too many brackets", measures.marks(measures.BRACKETS)
         ),
         _few_runs(
             *("top_{}chars", "a few runs of {} characters fill it"),
-            *(ngrams.most_frequent_share, 10),
+            *(measures.most_frequent_share, 10),
         ),
         _few_runs(
-            "repeated_{}chars", "runs of {} characters repeat in it", ngrams.repeated_share, 20
+            "repeated_{}chars", "runs of {} characters repeat in it", measures.repeated_share, 20
         ),
     )
 }

@@ -24,17 +24,13 @@ _LINK = re.compile(
 _BREAK = re.compile(r"[ \t]{0,9}<br\s*/?>[ \t]*", re.I)
 _LAST_BREAK = re.compile(rf"{_BREAK.pattern}$", re.I)
 _PICTURE = re.compile(r"<img\b[^<>`]*>", re.I)
-_ELEMENT = re.compile(
+HTML = re.compile(
     r"\s*<(?:!doctype html|html|body|div|p|span|h[1-6]|[uo]l|table|section|article|blockquote)"
     r"(?:\s[^<>]*)?>(?=.*</)",
     re.I | re.S,
 )
+"""Begins a text that is HTML: an element that holds text."""
 _OF_LINES = re.compile(r"\s*<(?:!--|pre|script|style|textarea)\b", re.I)
-
-
-def is_html(text: str) -> bool:
-    """Whether a text begins with an element of HTML that holds text."""
-    return _ELEMENT.match(text) is not None
 
 
 def without_tags(text: str) -> str:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.core.cache import write_atomically
 from pipeline.core.errors import InputError, StoreError
@@ -47,11 +47,6 @@ class SourceFile:
     """Why it is not to be opened: ``outside_folder``, ``broken_link``, ``not_a_file``,
     ``unreadable_file``, ``unreadable_folder`` or ``site_script``."""
     mtime_ns: int | None = None  # as the index remembers it; None: the next scan looks again
-
-    @property
-    def present(self) -> bool:
-        """Whether it lies in its folder."""
-        return self.path is not None
 
     @property
     def version(self) -> list[str]:
@@ -167,7 +162,7 @@ def _examine(
     try:
         with open_regular(path) as stream:
             opened = os.fstat(stream.fileno())
-            sha256 = _sha256(stream, limit)
+            sha256 = hashlib.sha256(stream.read(min(limit, opened.st_size + 1))).hexdigest()
             closed = os.fstat(stream.fileno())
     except OSError as error:
         return SourceFile(source, path, "", found.st_size, unreadable(error))
@@ -175,16 +170,6 @@ def _examine(
     steady = (opened.st_size, opened.st_mtime_ns) == (closed.st_size, closed.st_mtime_ns)
     time = closed.st_mtime_ns if steady else None
     return SourceFile(source, path, sha256, closed.st_size, None, time)
-
-
-def _sha256(stream: BinaryIO, limit: int) -> str:
-    """Hash up to ``limit`` bytes: a file that something writes to may have no end."""
-    sha256 = hashlib.sha256()
-    left = limit
-    while left > 0 and (block := stream.read(min(left, 2**20))):
-        sha256.update(block)
-        left -= len(block)
-    return sha256.hexdigest()
 
 
 def _remember(

@@ -22,23 +22,12 @@ def matcher(settings: "IngestSettings") -> Callable[[str], bool]:
 
 
 def _any_of(globs: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(map(_regex, globs)), re.DOTALL)
+    from fsspec.utils import glob_translate  # a worker process needs no fsspec
 
-
-def _regex(glob: str) -> str:
-    """Translate a glob as ``pathlib.PurePath.full_match`` does (new in Python 3.13)."""
-    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\])", glob)
-    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    regex = ""
-    for part in parts:
-        if part in known:
-            regex += known[part]
-        elif part.startswith("[") and part.endswith("]"):
-            body = part[1:-1].replace("\\", r"\\")
-            regex += f"[^{body[1:]}]" if body.startswith("!") else f"[{body}]"
-        else:
-            regex += re.escape(part)
-    return regex
+    try:
+        return re.compile("|".join(map(glob_translate, globs)))
+    except ValueError as error:  # it says what is wrong with "**.md"
+        raise InputError(f"ingest.include, ingest.exclude: {error}; write **/* for it") from error
 
 
 def walk(base: Path, settings: "IngestSettings") -> Iterator[tuple[Path, Failure | None]]:

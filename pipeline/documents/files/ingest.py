@@ -75,7 +75,7 @@ def ingest(
         metrics={
             "files": float(len(ordered)),
             "files_read": float(opened),
-            "files_gone": float(sum(not file.present for file in ordered)),
+            "files_gone": float(sum(file.path is None for file in ordered)),
         },
         tables={"left_out": (LeftOut, table(LeftOut, left_out).sort("doc_id", "kind"))},
     )

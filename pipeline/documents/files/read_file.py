@@ -24,7 +24,7 @@ def read_item(
     found = without(read_file(item[0], settings), refused)
     if not near or is_lost(found):
         return found
-    keep(found, item[1])
+    item[1].put(found._asdict(), durable=False)  # lost in a power cut, it is read again
     return None
 
 
@@ -49,12 +49,6 @@ def without(found: Reading, refused: frozenset[str]) -> Reading:
         else:
             records.append(record)
     return found._replace(records=records, failures=failures)
-
-
-def keep(found: Reading, entry: Entry) -> None:
-    """Put what a file gave into the cache; nobody asks for what :func:`is_lost`."""
-    value = {"records": found.records, "failures": found.failures}
-    entry.put(value, durable=False)  # lost in a power cut, it is read again
 
 
 def read_file(file: SourceFile, settings: "IngestSettings") -> Reading:

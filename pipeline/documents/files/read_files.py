@@ -5,7 +5,6 @@ The worker opens the file, and puts what it gave into the cache.
 
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,9 @@ from pipeline.core.cache import Cache, Entry, digest
 from pipeline.core.code import code_digests
 from pipeline.core.progress import advance
 from pipeline.core.runner import LOCAL, Runner
-from pipeline.core.workers import Done, Failed, Limits
+from pipeline.core.workers import Failed, Limits
 from pipeline.documents.files.files import MEGABYTE, SourceFile
-from pipeline.documents.files.read_file import is_lost, keep, read_item, without
+from pipeline.documents.files.read_file import is_lost, read_item, without
 from pipeline.documents.left_out import Omission
 from pipeline.documents.readers.formats import EXTENSIONS, READERS, extension
 from pipeline.documents.readers.reading import Failure, Reading, Record
@@ -45,71 +44,54 @@ def read_files(
     All are read before the first is given out; what they gave lies in the cache then.
     """
     entries = [cache.entry(_key(file, settings)) for file in files]
-    reads = _Reads(files, entries, settings, runner, refused)
-    reads.read([place for place in range(len(files)) if reads.must_read(place)])
-    for place in range(len(files)):
-        found = reads.get(place)
-        if found is None:  # the entry was torn by a power cut
-            reads.read([place])
-            found = reads.get(place)
-            assert found is not None, "it was read, so it is here or in the cache"
-        yield found
+    plain = settings.plain()
+    read = partial(read_item, settings=plain, refused=refused, near=runner.near)
+    limits = Limits(plain.seconds_per_file, plain.max_memory_megabytes)
+    refusals = ((place, _refusal(file, settings)) for place, file in enumerate(files))
+    # What is not for another run: of a file that is not opened, or changed before it was read, and
+    # of a content that met a limit, by the path of its entry.
+    closed = {place: found for place, found in refusals if found}
+    failed: dict[Path, Reading] = {}
+    opened: set[int] = set()
 
-
-@dataclass
-class _Reads:
-    """What files gave: in the cache, or here where it is not for another run."""
-
-    files: Sequence[SourceFile]
-    entries: Sequence[Entry]
-    settings: "IngestSettings"
-    runner: Runner
-    refused: frozenset[str]
-    failed: dict[Path, Reading] = field(default_factory=dict)  # met a limit; by path of entry
-    lost: dict[int, Reading] = field(default_factory=dict)  # changed or gone before they were read
-    opened: set[int] = field(default_factory=set)
-
-    def must_read(self, place: int) -> bool:
-        file = self.files[place]
-        closed = file.path is None or _refusal(file, self.settings) is not None
-        return not closed and not self.entries[place].exists()
-
-    def read(self, places: Sequence[int]) -> None:
+    def read_all(places: Sequence[int]) -> None:
         """Read files and cache what they gave; of equal contents the next when one is lost."""
-        plain = self.settings.plain()
-        read = partial(read_item, settings=plain, refused=self.refused, near=self.runner.near)
-        limits = Limits(plain.seconds_per_file, plain.max_memory_megabytes)
         while places:
-            by_content = {self.entries[place].path: place for place in reversed(places)}
-            firsts = sorted(by_content.values())
-            items = [(self.files[place], self.entries[place]) for place in firsts]
-            answers = self.runner.guarded(read, items, limits)
-            for place, answer in zip(firsts, answers, strict=True):
-                self._take(place, answer)
-            lost = {self.entries[place].path for place in firsts if place in self.lost}
-            advance(len(self.files) - len(lost), len(self.files), "files")
-            left = (place for place in places if place not in self.opened)
-            places = [place for place in left if self.entries[place].path in lost]
+            firsts = sorted({entries[place].path: place for place in reversed(places)}.values())
+            items = [(files[place], entries[place]) for place in firsts]
+            for place, answer in zip(firsts, runner.guarded(read, items, limits), strict=True):
+                opened.add(place)
+                advance(len(opened), len(files), "files")
+                if isinstance(answer, Failed):
+                    failed[entries[place].path] = _met_limit(answer)
+                elif answer.value is not None and is_lost(answer.value):
+                    closed[place] = answer.value
+                elif answer.value is not None:  # its disk has no cache
+                    entries[place].put(answer.value._asdict(), durable=False)
+            lost = {entries[place].path for place in firsts if place in closed}
+            advance(len(files) - len(lost), len(files), "files")
+            left = (place for place in places if place not in opened)
+            places = [place for place in left if entries[place].path in lost]
 
-    def _take(self, place: int, answer: Done[Reading | None] | Failed) -> None:
-        self.opened.add(place)
-        advance(len(self.opened), len(self.files), "files")
-        if isinstance(answer, Failed):
-            reason, advice = LIMIT_REASONS[answer.reason]
-            message = f"{answer.message}; expected it to be read within the limits; {advice}"
-            failure = Failure(reason, message, answer.value, answer.threshold)
-            self.failed[self.entries[place].path] = Reading([], [failure])
-        elif answer.value is not None and is_lost(answer.value):
-            self.lost[place] = answer.value
-        elif answer.value is not None:  # its disk has no cache
-            keep(answer.value, self.entries[place])
+    def given(place: int) -> Reading | None:
+        entry = entries[place]
+        return closed.get(place) or failed.get(entry.path) or _cached(files[place], entry)
 
-    def get(self, place: int) -> Reading | None:
-        """Return what a file gave; None when neither this nor the cache has it."""
-        file, entry = self.files[place], self.entries[place]
-        found = _refusal(file, self.settings) or self.lost.get(place)
-        found = found or self.failed.get(entry.path) or _cached(file, entry)
-        return found and without(found, self.refused)._replace(opened=place in self.opened)
+    new = (place for place, file in enumerate(files) if file.path and place not in closed)
+    read_all([place for place in new if not entries[place].exists()])
+    for place in range(len(files)):
+        found = given(place)
+        if found is None:  # the entry was torn by a power cut
+            read_all([place])
+            found = given(place)
+            assert found is not None, "it was read, so it is here or in the cache"
+        yield without(found, refused)._replace(opened=place in opened)
+
+
+def _met_limit(failed: Failed) -> Reading:
+    reason, advice = LIMIT_REASONS[failed.reason]
+    message = f"{failed.message}; expected it to be read within the limits; {advice}"
+    return Reading([], [Failure(reason, message, failed.value, failed.threshold)])
 
 
 def _refusal(file: SourceFile, settings: "IngestSettings") -> Reading | None:

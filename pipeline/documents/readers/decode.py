@@ -4,7 +4,7 @@ import codecs
 import re
 from contextlib import suppress
 
-from pipeline.documents.readers.reading import ReadFailure
+from pipeline.documents.readers.reading import ReadFailure, failing_as
 
 MARKS = [
     (codecs.BOM_UTF8, "utf-8"),
@@ -40,10 +40,8 @@ def _decode(data: bytes, declared: str | None) -> str:
         raise ReadFailure("empty_file", "0 bytes found", 0, 1)
     for mark, encoding in MARKS:
         if data.startswith(mark):
-            try:
+            with failing_as("undecodable", f"; it has the mark of {encoding}"):
                 return data.removeprefix(codecs.BOM_UTF8).decode(encoding)
-            except UnicodeDecodeError as error:
-                raise ReadFailure("undecodable", f"{encoding} by its mark, but {error}") from error
     if declared and data.isascii() and _codec(declared).startswith(_SEVEN_BITS):
         # Bytes that are ASCII, and yet other letters.
         return data.decode(declared, "replace")

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from pipeline.documents.readers import web
-from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record
+from pipeline.documents.readers.reading import Failure, ReadFailure, Reading, Record, failing_as
 from pipeline.documents.readers.zipped import MOST_UNPACKED, content, opened
 
 CONTAINER = "META-INF/container.xml"
@@ -68,15 +68,11 @@ def _xml(archive: zipfile.ZipFile, name: str) -> Any:
 
     # Entities stay as they are, and nothing is fetched: a book is a stranger's file.
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-    try:
+    with failing_as("unreadable_epub", f" in {name}"):
         return etree.fromstring(_member(archive, name), parser)
-    except etree.XMLSyntaxError as error:
-        raise ReadFailure("unreadable_epub", f"{name}: {error}") from error
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    try:
+    with failing_as("unreadable_epub"):
         member = archive.getinfo(name)
-    except KeyError:
-        raise ReadFailure("unreadable_epub", f"{name!r} is not in the file") from None
     return content(archive, member, MOST_UNPACKED)

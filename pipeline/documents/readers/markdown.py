@@ -4,11 +4,11 @@ import re
 
 from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.reading import Reading, fenced, whole
+from pipeline.text.fences import prose_of
 from pipeline.text.markdown import FRONT_MATTER
 
 _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _UNDERLINE = re.compile(r"^ {0,3}(=+|-+)[ \t]*$")
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 LONGEST_TITLE = 80  # characters of the title of a plain text: the width of a terminal
 END = frozenset(".,;:!?")
 LANGUAGES = {
@@ -47,18 +47,13 @@ def read_code(data: bytes, language: str) -> Reading:
 def first_heading(text: str) -> str:
     """Return the first heading outside code fences, ``""`` when there is none."""
     front = FRONT_MATTER.match(text)
-    lines = text[front.end() if front else 0 :].split("\n")
-    fence = ""
-    for number, line in enumerate(lines):
-        opened = _FENCE.match(line)
-        if opened and (not fence or opened[1].startswith(fence)):
-            fence = "" if fence else opened[1]
-        elif not fence:
-            if heading := _HEADING.match(line):
-                return heading[2]
-            titled = line.strip() and not line.lstrip().startswith(("-", "|", ">", "#"))
-            if titled and _UNDERLINE.match("".join(lines[number + 1 : number + 2])):
-                return line.strip()
+    lines = prose_of(text[front.end() if front else 0 :]).split("\n")
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        if heading := _HEADING.match(line):
+            return heading[2]
+        titled = line.strip() and not line.lstrip().startswith(("-", "|", ">", "#"))
+        if titled and _UNDERLINE.match(below):
+            return line.strip()
     return ""
 
 

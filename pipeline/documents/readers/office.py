@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipeline.documents.left_out import leave_out, words
-from pipeline.documents.readers.reading import ReadFailure
+from pipeline.documents.readers.reading import ReadFailure, failing_as
 from pipeline.documents.readers.zipped import MOST_UNPACKED, content, opened, reading
 
 _ENTITIES = (b"<!DOCTYPE", b"<!ENTITY")
@@ -30,7 +30,8 @@ _ABOUT = re.compile(rb"<(dc:\w+|meta:[\w-]+)\b.*?</\1>|<[^>]*>", re.DOTALL)
 def opened_office(data: bytes, name: str) -> Iterator[zipfile.ZipFile]:
     """Open an Office file, and note how many words its comments have.
 
-    ReadFailure: ``encrypted_office``, ``xml_entities``, or of :func:`.zipped.opened`.
+    ReadFailure: ``encrypted_office``, ``xml_entities``, ``unreadable_`` with the name for whatever
+    is raised while it is open, or of :func:`.zipped.opened`.
     """
     with opened(data, f"unreadable_{name}") as archive:
         if b"encryption-data" in part_of(archive, _MANIFEST):
@@ -46,7 +47,11 @@ def opened_office(data: bytes, name: str) -> Iterator[zipfile.ZipFile]:
                 )
         texts = (html.unescape(text.decode(errors="replace")) for text in _comments(archive))
         leave_out("comments", sum(map(words, texts)))
-        yield archive
+        advice = (
+            f"; expected a whole .{name} file; open it in the program it is of and save it anew"
+        )
+        with failing_as(f"unreadable_{name}", advice):
+            yield archive
 
 
 def part_of(archive: zipfile.ZipFile, name: str) -> bytes:

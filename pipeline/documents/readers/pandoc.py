@@ -7,17 +7,14 @@ that reads the document: with its limit of memory, and dies with it.
 
 import os
 import re
-import shutil
 import subprocess
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
+from importlib.metadata import distribution
 from typing import Any
 
-from pipeline.core.errors import InputError
 from pipeline.core.worker_process import die_with_parent
 from pipeline.documents.clean.web.names import HEADINGS
-from pipeline.documents.clean.web.page import parse, whole_page
+from pipeline.documents.clean.web.page import parse, written
 from pipeline.documents.left_out import leave_out
 from pipeline.documents.readers.decode import decode
 from pipeline.documents.readers.markdown import first_heading
@@ -55,7 +52,7 @@ def markdown(
         return ""
     _prepare(body)
     dropped = {box for box in body.iter("div") if box.get("class") in silent}
-    return whole_page(body, dropped).replace(_SPACE, " ")
+    return written([body], dropped).replace(_SPACE, " ")
 
 
 def read_text(data: bytes, source: str, name: str = "", before: str = "") -> Reading:
@@ -96,16 +93,8 @@ def _html(data: bytes, source: str, reason: str, options: tuple[str, ...]) -> st
 
 @cache
 def _program() -> str:
-    """Return the path of pandoc: that of the package pypandoc_binary, else the system's own."""
-    package = find_spec("pypandoc")
-    folder = Path(package.origin).with_name("files") if package and package.origin else ""
-    program = shutil.which("pandoc", path=f"{folder}") or shutil.which("pandoc")
-    if program is None:
-        raise InputError(
-            "pandoc: not found; expected it in the package pypandoc_binary or on PATH; "
-            "install one of them"
-        )
-    return program
+    """Return the path of pandoc, which the package pypandoc_binary brings along."""
+    return str(distribution("pypandoc_binary").locate_file("pypandoc/files/pandoc"))
 
 
 def _prepare(body: Any) -> None:

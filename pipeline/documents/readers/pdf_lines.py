@@ -9,8 +9,14 @@ from statistics import median_low
 from typing import Any, NamedTuple
 
 from pipeline.documents.readers import pdf_direction, pdf_tables
-from pipeline.documents.readers.pdf_aligned import with_tables
-from pipeline.documents.readers.pdf_columns import Line, Style, as_code, by_column, whole_rows
+from pipeline.documents.readers.pdf_columns import (
+    Line,
+    Style,
+    as_code,
+    by_column,
+    whole_rows,
+    with_tables,
+)
 from pipeline.documents.readers.pdf_tables import BROKEN
 from pipeline.documents.readers.pdf_type import Box, Letters
 from pipeline.text.exponents import lowered, raised, settled

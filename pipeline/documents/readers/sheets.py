@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.documents.left_out import leave_out
 from pipeline.documents.readers.office import opened_office
-from pipeline.documents.readers.reading import ReadFailure, Reading, failing_as, whole
+from pipeline.documents.readers.reading import ReadFailure, Reading, whole
 from pipeline.text.markdown import OPENS_BLOCK, table
 
 MOST_ROWS = 10_000  # of a sheet; more are data, of which a text tells nothing more
@@ -21,9 +21,8 @@ def read(data: bytes, name: str = "xlsx") -> Reading:
     """Read a workbook: values, without the format of their cell; raises as :mod:`.office` does."""
     from python_calamine import CalamineWorkbook, SheetVisibleEnum
 
-    advice = f"; expected a whole .{name} file; open it in a spreadsheet program and save it anew"
     parts, hidden = [], 0
-    with opened_office(data, name) as archive, failing_as(f"unreadable_{name}", advice):
+    with opened_office(data, name) as archive:
         leave_out("pictures", sum(each.startswith(_PICTURES) for each in archive.namelist()))
         book = CalamineWorkbook.from_filelike(io.BytesIO(data))
         for sheet in book.sheets_metadata:

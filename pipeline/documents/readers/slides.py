@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.documents.left_out import leave_out, words
 from pipeline.documents.readers.office import opened_office
-from pipeline.documents.readers.reading import Reading, failing_as, whole
+from pipeline.documents.readers.reading import Reading, whole
 from pipeline.text.exponents import lowered, raised, settled
 from pipeline.text.markdown import OPENS_BLOCK, table
 
@@ -28,7 +28,7 @@ def read(data: bytes) -> Reading:
     """Read a presentation, named by its first slide; raises as :mod:`.office` does."""
     from pptx import Presentation
 
-    with opened_office(data, "pptx"), failing_as("unreadable_pptx"):
+    with opened_office(data, "pptx"):
         deck = Presentation(io.BytesIO(data))
         shown = list(deck.slides)
         feet = _feet(shown, FOOT_FROM * (deck.slide_height or 0))

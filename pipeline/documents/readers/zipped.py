@@ -5,9 +5,8 @@ Of an archive each member is read as a file of its own, in memory alone.
 
 import io
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from gzip import GzipFile
 from pathlib import PurePosixPath
 from typing import IO, TypeVar
@@ -19,7 +18,6 @@ ReadMember = Callable[[str, bytes], Reading]  # reads a member by its name and b
 MOST_MEMBERS = 10_000  # members of an archive; a zip of 1 MB can name hundreds of thousands
 MOST_UNPACKED = 512 * 2**20  # bytes of all members; a zip of 1 MB can unpack to 1 GB
 HIGHEST_RATIO = 200  # bytes of a packed one, from 1 MB on; text has 10 to 20, deflate 1,032 at most
-_DAMAGED = (zipfile.BadZipFile, ValueError, OSError, NotImplementedError)
 
 
 @contextmanager
@@ -30,10 +28,8 @@ def opened(data: bytes, reason: str) -> Iterator[zipfile.ZipFile]:
     """
     if not data:
         raise ReadFailure("empty_file", "0 bytes found", 0, 1)
-    try:
+    with failing_as(reason):
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except _DAMAGED as error:
-        raise ReadFailure(reason, f"not a whole zip file ({error})") from error
     with archive:
         members = archive.infolist()
         if len(members) > MOST_MEMBERS:
@@ -72,12 +68,10 @@ def reading(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[IO[by
 
 def kind_of(data: bytes, kinds: Mapping[str, str]) -> str:
     """Return the format of a zip file by a name in it, else ``""``."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = set(archive.namelist())
-    except _DAMAGED:
-        return ""
-    return next((kind for name, kind in kinds.items() if name in names), "")
+    with suppress(ReadFailure), opened(data, "unreadable_archive") as archive:
+        names = set(archive.namelist())
+        return next((kind for name, kind in kinds.items() if name in names), "")
+    return ""
 
 
 def is_unsafe(name: str) -> bool:
@@ -114,11 +108,8 @@ def read_gzip(data: bytes, source: str, limit: int, read: ReadMember) -> Reading
 
     ReadFailure: ``unreadable_archive``, ``zip_bomb``, ``too_large``, or of its own reader.
     """
-    try:
-        with GzipFile(fileobj=io.BytesIO(data)) as stream:
-            unpacked = stream.read(limit + 1)
-    except (EOFError, zlib.error, OSError) as error:
-        raise ReadFailure("unreadable_archive", f"not a whole gzip file ({error})") from error
+    with failing_as("unreadable_archive"), GzipFile(fileobj=io.BytesIO(data)) as stream:
+        unpacked = stream.read(limit + 1)
     _limit(len(unpacked), len(data), limit)
     return read(PurePosixPath(source).stem, unpacked)
 

@@ -83,7 +83,7 @@ def test_an_emptied_inbox_and_a_vanished_root_still_give_their_files(inbox: Path
     scan(inbox, IngestSettings(), index)
     shutil.rmtree(inbox)
     inbox.mkdir()
-    assert [file.present for file in scan(inbox, IngestSettings(), index)] == [False] * 3
+    assert [file.path for file in scan(inbox, IngestSettings(), index)] == [None] * 3
     other = tmp_path / "other"
     other.mkdir()
     (other / "new.md").write_text("new")
@@ -214,7 +214,8 @@ def test_closed_files_and_folders_are_named_and_tried_again():
         (root / "in" / "folder").chmod(0)
         with unprivileged(root):
             folder, file = scan(root / "in", IngestSettings(), root / "i")[::-1]
-        assert (file.sha256, file.present, file.problem.reason) == ("", True, "unreadable_file")
+        assert file.path is not None
+        assert (file.sha256, file.problem.reason) == ("", "unreadable_file")
         assert (folder.source, folder.problem.reason) == ("folder", "unreadable_folder")
         closed.chmod(0o644)
         (root / "in" / "folder").chmod(0o755)

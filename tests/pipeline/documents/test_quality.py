@@ -12,7 +12,7 @@ from pipeline.core.errors import SettingsError
 from pipeline.documents.clean import cleaning
 from pipeline.documents.clean.cleaning import CLEANING, Verdict
 from pipeline.documents.clean.profiles import PROFILES, rules_of
-from pipeline.documents.clean.quality.ngrams import repeated_share, top_share
+from pipeline.documents.clean.quality.measures import repeated_share, top_share
 from pipeline.documents.clean.quality.stats import TextStats
 from tests.pipeline.documents.making import PROSE
 

@@ -6,9 +6,9 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
+from math import isqrt
 from pathlib import Path
 
-from pipeline.documents.clean.quality.ngrams import Tokens, most_frequent
 from pipeline.documents.clean.quality.stats import (
     ADDRESS,
     LABEL_WORDS,
@@ -24,6 +24,8 @@ Measure = Callable[[TextStats], float | None]
 Evidence = Callable[[TextStats], str]
 Pieces = Callable[[TextStats], Sequence[str]]
 Fits = Callable[[str], object]
+Tokens = tuple[str, ...] | str
+"""Of which n-grams are made: words, or the characters of a text."""
 _WRITTEN = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 STOP_WORDS = {language: frozenset(words.split()) for language, words in _WRITTEN.items()}
 """By ISO 639-1."""
@@ -61,40 +63,6 @@ _ENCODED = re.compile(rf"[!-~]{{{LONG_WORD + 1},}}")
 _THAI_LAO = re.compile("[\u0e01-\u0eff]")
 
 
-def _share(
-    count: Callable[[TextStats], float], of: Callable[[TextStats], int], least: int = 1
-) -> Measure:
-    """Return a measure: a count in a text by how much there is; it says nothing of less."""
-    return lambda stats: count(stats) / whole if (whole := of(stats)) >= least else None
-
-
-def share_of_blocks(fits: Fits) -> Measure:
-    """Return a measure: the share of paragraphs and list items that are of a kind."""
-    return _share(lambda stats: _count(fits, stats.blocks), lambda stats: len(stats.blocks))
-
-
-def share_of_words(fits: Fits) -> Measure:
-    """Return a measure: the share of the words of prose that are of a kind."""
-    return _share(lambda stats: _count(fits, stats.prose_words), _prose_words, PROSE_FROM)
-
-
-def share_of_prose(count: Callable[[str], int]) -> Measure:
-    """Return a measure: the share of the characters of prose that are counted."""
-    return _share(lambda stats: count(stats.prose), lambda stats: len(stats.prose))
-
-
-def for_each_word(count: Callable[[TextStats], int]) -> Measure:
-    """Return a measure: a count for each word of prose."""
-    return _share(count, _prose_words)
-
-
-def repeats(pieces: Pieces, *, characters: bool) -> Measure:
-    """Return a measure: the share of pieces that occur before, by number or by characters."""
-    return lambda stats: (
-        _repeated(pieces(stats), characters=characters) if _is_long(stats) else None
-    )
-
-
 def long_words(stats: TextStats) -> float:
     """Share of characters in long runs of ASCII: a paragraph of Thai has no space either."""
     words = (word for word in stats.words if len(word) > LONG_WORD)
@@ -107,11 +75,6 @@ def linked_words(stats: TextStats) -> float | None:
     addresses = len(ADDRESS.findall(" ".join(stats.by_links[::2])))
     linked = count_words(" ".join(stats.by_links[1::2])) + addresses
     return linked / (addresses + count_alnum(stats.words)) if linked else None
-
-
-def has_letter(word: str) -> bool:
-    """Whether a word holds a letter."""
-    return any(map(str.isalpha, word))
 
 
 def word_length(stats: TextStats) -> float | None:
@@ -129,7 +92,7 @@ def is_broken(word: str) -> bool:
 
 def signs(stats: TextStats) -> float | None:
     """Share of characters of prose that are signs; those of markup and addresses do not count."""
-    return sign_share(stats.unlinked) if _prose_words(stats) >= PROSE_FROM else None
+    return sign_share(stats.unlinked) if len(stats.prose_words) >= PROSE_FROM else None
 
 
 def sign_share(text: str) -> float:
@@ -144,9 +107,14 @@ def is_short(block: str) -> bool:
     return len(block) <= SHORT_LINE
 
 
-def ended_lines(stats: TextStats) -> float | None:
-    """Share of paragraphs and list items that end as a sentence does."""
-    return None if _has_no_sentence_mark(stats) else share_of_blocks(LINE_END.search)(stats)
+def lines_that_end(stats: TextStats) -> Sequence[str]:
+    """Paragraphs and list items, in a script that marks where a sentence ends."""
+    return () if _has_no_sentence_mark(stats) else stats.blocks
+
+
+def line_breaks(stats: TextStats) -> float | None:
+    """Ends of paragraphs and list items for each word of prose."""
+    return (len(stats.blocks) - 1) / len(stats.prose_words) if stats.prose_words else None
 
 
 def sentences(stats: TextStats) -> float | None:
@@ -164,10 +132,10 @@ def stop_words(stats: TextStats) -> float | None:
 
 def repeated_lines(stats: TextStats) -> float | None:
     """Share of lines of prose that occur before, labels of a few words apart."""
-    if not _is_long(stats) or not stats.lines:
+    if not is_long(stats) or not stats.lines:
         return None
     told = told_lines(stats)
-    return _repeated(told) * len(told) / len(stats.lines)
+    return repeated(told) * len(told) / len(stats.lines)
 
 
 def told_lines(stats: TextStats) -> list[str]:
@@ -185,6 +153,54 @@ def marks(signs: Iterable[str]) -> Callable[[str], int]:
     return lambda text: sum(map(text.count, signs))
 
 
+def top_share(tokens: Tokens, size: int) -> float:
+    """Return the share of characters in the most frequent n-gram (Gopher); 0 when none repeats."""
+    ngram, count = most_frequent(tokens, size)
+    return count * _length(ngram) / _length(tokens) if count > 1 else 0.0
+
+
+def most_frequent(tokens: Tokens, size: int) -> tuple[Tokens, int]:
+    """Return the most frequent n-gram, of several the longest, and how often it occurs."""
+    # Occurrences that share tokens count once: "a a a a a" holds "a a" twice.
+    counts: Counter[Tokens] = Counter()
+    free: dict[Tokens, int] = {}
+    for at, ngram in enumerate(_ngrams(tokens, size)):
+        if free.get(ngram, 0) <= at:
+            counts[ngram] += 1
+            free[ngram] = at + size
+    most = max(counts.values(), default=0)
+    best = max((ngram for ngram in counts if counts[ngram] == most), key=_length, default="")
+    return best, most
+
+
+def repeated_share(tokens: Tokens, size: int) -> float:
+    """Return the share of characters in n-grams that occur before, each character once.
+
+    Gopher's measure as datatrove takes it: a repeated n-gram counts and is stepped over.
+    """
+    seen: set[Tokens] = set()
+    characters = free = 0
+    for at, ngram in enumerate(_ngrams(tokens, size)):
+        if at < free:
+            continue
+        if ngram in seen:
+            characters += _length(ngram)
+            free = at + size
+        seen.add(ngram)
+    return characters / max(1, _length(tokens))
+
+
+def most_frequent_share(tokens: Tokens, size: int) -> float:
+    """Return the share of the most frequent n-grams among all.
+
+    The measure of the ROOTS corpus (Laurencon et al. 2022), as Data-Juicer takes it: of the
+    distinct n-grams that repeat, the most frequent, as many as the root of all distinct ones.
+    """
+    counts = sorted(Counter(_ngrams(tokens, size)).values(), reverse=True)
+    top = [count for count in counts[: isqrt(len(counts))] if count > 1]
+    return sum(top) / max(1, sum(counts))
+
+
 def start(stats: TextStats) -> str:
     """Return the start of the text, where all of it is the reason."""
     return stats.text[:LONGEST]
@@ -200,16 +216,6 @@ def language(stats: TextStats) -> str:
 def line_with_most(count: Callable[[str], float]) -> Evidence:
     """Return evidence: the line of prose of which most is counted."""
     return lambda stats: quoted([max(stats.lines, key=count, default="")])
-
-
-def ngram_of(size: int, tokens: Callable[[TextStats], Tokens]) -> Evidence:
-    """Return evidence: the most frequent n-gram of words, or of the characters of a text."""
-
-    def evidence(stats: TextStats) -> str:
-        ngram, count = most_frequent(tokens(stats), size)
-        return f"{count} times {quoted([ngram if isinstance(ngram, str) else ' '.join(ngram)])}"
-
-    return evidence
 
 
 def links(stats: TextStats) -> str:
@@ -234,15 +240,8 @@ def counted(pieces: Iterable[str], shown: int = 1) -> str:
     return ", ".join(f"{count} times {quoted([piece])}" for piece, count in most)
 
 
-def _count(fits: Fits, pieces: Sequence[str]) -> int:
-    return sum(1 for piece in pieces if fits(piece))
-
-
-def _prose_words(stats: TextStats) -> int:
-    return len(stats.prose_words)
-
-
-def _is_long(stats: TextStats) -> bool:
+def is_long(stats: TextStats) -> bool:
+    """Whether there is enough of a text to measure repetition."""
     return len(stats.tokens) >= REPETITION_FROM or stats.is_unspaced
 
 
@@ -252,7 +251,15 @@ def _has_no_sentence_mark(stats: TextStats) -> bool:
     return 2 * len(_THAI_LAO.findall(stats.prose)) > sum(map(str.isalpha, stats.prose))
 
 
-def _repeated(items: Sequence[str], *, characters: bool = False) -> float:
+def repeated(items: Sequence[str], *, characters: bool = False) -> float:
     """Return the share of items that occur before, by number or by characters."""
     size: Callable[[str], int] = len if characters else lambda item: 1
     return 1 - sum(map(size, set(items))) / max(1, sum(map(size, items))) if items else 0.0
+
+
+def _ngrams(tokens: Tokens, size: int) -> list[Tokens]:
+    return [tokens[at : at + size] for at in range(len(tokens) - size + 1)]
+
+
+def _length(tokens: Tokens) -> int:
+    return len("".join(tokens))

@@ -102,7 +102,9 @@ class Frame:
                     good += block - block_linked
                 block = block_linked = 0
                 if begins:
-                    landmarks += self._is_landmark(element, tag)
+                    if tag in ("article", "main") or element.get("role") == "main":
+                        (self._articles if tag == "article" else self._mains).append(element)
+                        landmarks += 1
                     before.append(Count(around, words, linked, good, landmarks))
                     around = element
                 else:
@@ -114,12 +116,6 @@ class Frame:
             new = len(text.split()) if text else 0
             block += new
             block_linked += new * bool(links)
-
-    def _is_landmark(self, element: Any, tag: str) -> bool:
-        if tag not in ("article", "main") and element.get("role") != "main":
-            return False
-        (self._articles if tag == "article" else self._mains).append(element)
-        return True
 
     def titles_outside(self) -> list[Any]:
         """Return the heading of the page where it stands outside the root, else none."""

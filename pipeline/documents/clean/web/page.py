@@ -1,8 +1,7 @@
 """A page: parsed, its content found and written down, what is beside it noted by kind."""
 
 import re
-from collections.abc import Iterable, Iterator
-from itertools import takewhile
+from collections.abc import Iterable
 from typing import Any
 
 from lxml import etree
@@ -25,6 +24,15 @@ _KINDS = (
     | dict.fromkeys(("button", "select", "option", "input"), "forms")
     | {"script": "scripts", "template": "hidden", "noscript": "hidden"}
 )
+_TEXTS = etree.XPath(
+    "descendant::text()[not(parent::script or parent::style or parent::template)]",
+    smart_strings=False,
+)
+_BESIDE = etree.XPath(
+    "ancestor-or-self::*[ancestor::body]/preceding-sibling::*"
+    " | ancestor-or-self::*[ancestor::body]/following-sibling::*"
+)
+"""Elements of a page that stand beside an element or those around it."""
 _NOTHING = frozenset(("head", "style", "rp", "rt", "frameset"))
 """Elements that hold no text of a page, or the sound of the word before."""
 
@@ -41,22 +49,18 @@ def main_content(html: str) -> str:
     if body is None:
         return ""
     frame = Frame(body)
-    _note(_beside(frame.root))
-    return _written([*frame.titles_outside(), frame.root], frame.dropped)
+    _note(_BESIDE(frame.root))
+    return written([*frame.titles_outside(), frame.root], frame.dropped)
 
 
 def fragment(html: str) -> str:
     """Return a piece of a page as Markdown: nothing of it counts as a frame."""
     body = parse(f"<body>{html}</body>")
-    return "" if body is None else whole_page(body, set())
+    return "" if body is None else written([body], set())
 
 
-def whole_page(body: Any, dropped: set[Any]) -> str:
-    """Return all of a page but some elements as Markdown: nothing of it counts as a frame."""
-    return _written([body], dropped)
-
-
-def _written(elements: Iterable[Any], dropped: set[Any]) -> str:
+def written(elements: Iterable[Any], dropped: set[Any]) -> str:
+    """Return elements of a page as Markdown, without what is dropped of them."""
     writer = Writer(dropped)
     for element in elements:
         writer.walk(element)
@@ -99,19 +103,6 @@ def _note(elements: Iterable[Any]) -> None:
         leave_out(kind, _words(element) if kind in ("navigation", "hidden") else 1)
 
 
-def _beside(root: Any) -> Iterator[Any]:
-    """Return the elements of a page that stand beside an element or those around it."""
-    inside = takewhile(lambda each: each.tag != "body", (root, *root.iterancestors()))
-    for each in inside:
-        yield from each.itersiblings(preceding=True)
-        yield from each.itersiblings()
-
-
 def _words(element: Any) -> int:
     """Return the words in an element but those of scripts."""
-    mute = ("script", "style", "template")
-    return sum(
-        (words(inner.text) if inner.text and inner.tag not in mute else 0)
-        + (words(inner.tail) if inner.tail and inner is not element else 0)
-        for inner in element.iter()
-    )
+    return sum(map(words, _TEXTS(element)))

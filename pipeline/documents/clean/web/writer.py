@@ -9,8 +9,7 @@ from lxml import etree
 
 from pipeline.documents.clean.web import names
 from pipeline.documents.clean.web.line import BREAK, CODE, LINK, LOWERED, NOTE, RAISED, STRUCK, Line
-from pipeline.documents.clean.web.parts import Part, indented
-from pipeline.documents.clean.web.tables import Table, is_data, pictured
+from pipeline.documents.clean.web.parts import Part, Table, indented, is_data, pictured
 from pipeline.documents.clean.web.whole import code_block, formula
 
 DEEPEST = 6
