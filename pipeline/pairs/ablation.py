@@ -1,6 +1,5 @@
 """The pairs of one arm of the question whether curation pays."""
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import polars as pl
@@ -26,8 +25,8 @@ def ablation_pairs(
 
     ``source`` are pairs as generated, screened or settled, of all splits; validation and test rows
     of ``settled`` are held out. ``reviewed``: take only what a person accepted or edited. Dropped
-    from the source is what :func:`_reason` names, and what
-    :func:`pipeline.dedup.decontaminate.decontaminate` does.
+    from the source: ``gold``, ``unknown_document``, ``held_out_document``, ``not_reviewed``,
+    ``empty``, and what :func:`pipeline.dedup.decontaminate.decontaminate` drops.
     """
     find = places(splits)
     held_out = settled.filter(pl.col("split") != "train")
@@ -38,12 +37,18 @@ def ablation_pairs(
         place = find(row["doc_id"], row["chunk_id"])
         if row["origin"] == "self_instruct":
             place = {"split": "train", "cluster_id": row["pair_id"]}
-        reason = _reason(row, place, reviewed)
-        if reason or place is None:
+        problems = {
+            "gold": row["origin"] == "gold",
+            "unknown_document": place is None,
+            "held_out_document": place and place["split"] != "train",
+            "not_reviewed": reviewed and row.get("status") not in REVIEWED,
+            "empty": not row["instruction"].strip() or not row["response"].strip(),
+        }
+        if reason := next((name for name, found in problems.items() if found), ""):
             ledger.append(Drop(row["pair_id"], reason, text))
             continue
-        known = {name: row.get(name) for name in SettledPairs.columns()}
-        rows.append(known | place | {"status": row.get("status") or "unreviewed"})
+        known = {name: row.get(name) for name in SettledPairs.columns()} | (place or {})
+        rows.append(known | {"status": row.get("status") or "unreviewed"})
     joined = pl.concat([table(SettledPairs, rows), held_out.select(SettledPairs.columns())])
     clean = decontaminate(cast("DataFrame[SettledPairs]", joined))
     return Outcome(
@@ -51,20 +56,6 @@ def ablation_pairs(
         drops([*ledger, *(Drop(**entry) for entry in clean.dropped.iter_rows(named=True))]),
         rows_in=source.height + held_out.height,
     )
-
-
-def _reason(row: dict[str, Any], place: Mapping[str, Any] | None, reviewed: bool) -> str:
-    if row["origin"] == "gold":
-        return "gold"
-    if place is None:
-        return "unknown_document"
-    if place["split"] != "train":
-        return "held_out_document"
-    if reviewed and row.get("status") not in REVIEWED:
-        return "not_reviewed"
-    if not row["instruction"].strip() or not row["response"].strip():
-        return "empty"
-    return ""
 
 
 ARM_PAIRS = Stage(

@@ -113,7 +113,7 @@ def evidence_parts(document: Sequence[Chunk], wanted: Sequence[int]) -> list[Evi
     taken: set[str] = set()
     parts = []
     for chunk, text, count in zip(document, texts, wanted, strict=True):
-        chosen = [item.text for item in evidence(text, count, frozenset(taken))]
+        chosen = evidence(text, count, frozenset(taken))
         taken.update(chosen)
         if count:
             part = EvidencePart(chunk, count, evidence=chosen, all_sentences=text, names=names)

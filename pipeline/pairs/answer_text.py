@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Iterator
 from textwrap import dedent
+from typing import Any
 
 from pipeline.documents.clean.line_joining import normalise
 
@@ -49,6 +51,15 @@ def json_in(text: str) -> str:
     """Return what may be JSON in a text: from the first bracket or brace to the last one."""
     start = min((place for place in map(text.find, "[{") if place >= 0), default=0)
     return text[start : max(text.rfind("]"), text.rfind("}")) + 1]
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield the texts in a JSON value in order, those of nested lists and objects too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from texts_in(part)
 
 
 def _unwrapped(text: str) -> str:

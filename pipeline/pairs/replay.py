@@ -47,8 +47,9 @@ def replay(
     none of them.
 
     Returns:
-        Train rows sorted by ``pair_id``. Dropped: what :func:`_problem` says, ``duplicate_reply``,
-        ``leaks_into_test`` and ``leaks_into_validation``.
+        Train rows sorted by ``pair_id``. Dropped: ``request_failed``, ``reply_cut``,
+        ``empty_message``, ``control_token``, ``duplicate_reply``, ``leaks_into_test`` and
+        ``leaks_into_validation``.
     """
     prompts = GENERAL_PROMPTS + [
         user_message(task["instruction"], task["input"])
@@ -59,8 +60,14 @@ def replay(
     for number, (prompt, reply) in enumerate(_replies(prompts, wanted, seed, teacher)):
         text = reply.texts[0].strip()
         key = short_id(digest([ORIGIN, prompt, text]))
-        reason = _problem(reply, text) or ("duplicate_reply" if key in kept else "")
-        if reason:
+        problems = {
+            "request_failed": reply.failed,
+            "reply_cut": reply.finish_reasons[0] != ENDED,
+            "empty_message": not text,
+            "control_token": CONTROL_TOKEN.search(text),
+            "duplicate_reply": key in kept,
+        }
+        if reason := next((name for name, found in problems.items() if found), ""):
             dropped.append(Drop(short_id(digest([ORIGIN, seed, number])), reason, text or prompt))
             continue
         turns = (("user", prompt), ("assistant", text))
@@ -92,16 +99,6 @@ def _replies(
         requests = [Request((("user", p),), MAX_TOKENS, TEMPERATURE, TOP_P) for p in asked]
         # Another seed each time a prompt comes again, or it would get the same answer.
         yield from zip(asked, teacher.complete(requests, seed + first // len(prompts)), strict=True)
-
-
-def _problem(reply: Reply, text: str) -> str:
-    if reply.failed:
-        return "request_failed"
-    if reply.finish_reasons[0] != ENDED:
-        return "reply_cut"
-    if not text:
-        return "empty_message"
-    return "control_token" if CONTROL_TOKEN.search(text) else ""
 
 
 REPLAY = Stage(

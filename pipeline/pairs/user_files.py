@@ -1,7 +1,7 @@
 """Files that a user wrote: seed tasks, gold rows, benchmarks; read whole or refused by line."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.outcome import EXCERPT, table
 from pipeline.documents.readers.reading import ReadFailure
 from pipeline.documents.readers.records import csv_rows
+from pipeline.pairs.answer_text import texts_in
 from schemas.pairs import SeedTasks
 
 SHOWN = 5  # problems named in one message; the rest is counted
@@ -142,7 +143,8 @@ def seed_tasks(rows: Sequence[Mapping[str, Any]]) -> DataFrame[SeedTasks]:
 def read_benchmark(path: Path) -> list[tuple[str, list[str]]]:
     """Return name (``file.jsonl#7``) and texts of each row; of a text file, of each paragraph."""
     rows = _read("paths.benchmarks", path, READABLE)
-    named = [(f"{path.name}#{number}", list(_texts(row))) for number, row in enumerate(rows, 1)]
+    texts = [list(filter(str.strip, texts_in(row))) for row in rows]
+    named = [(f"{path.name}#{number}", found) for number, found in enumerate(texts, start=1)]
     found = [(name, texts) for name, texts in named if texts]
     if not found:
         raise InputError(
@@ -175,11 +177,3 @@ def _read(setting: str, path: Path, readable: Sequence[str]) -> list[Any]:
             f"{setting}: {path} cannot be read ({error}); expected one of {' '.join(readable)}; "
             "correct the path or the file"
         ) from error
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str) and value.strip():
-        yield value
-    elif isinstance(value, dict | list | tuple):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _texts(part)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from pipeline.pairs.answer_text import texts_in
 from pipeline.text.function_words import FunctionWords, function_words, language_of
 
 LAYOUT = re.compile(r"^[ \t]*(?:\d{1,3}[.)][ \t]+|(?:```|~~~)[^\n]*)", re.MULTILINE)
@@ -52,7 +53,8 @@ class Candidate:
     def claims(self) -> str:
         """What the response says: the values of JSON, else all but the layout."""
         try:
-            return _values(json.loads(self.response, parse_float=str, parse_int=str))
+            numbers = dict.fromkeys(("parse_float", "parse_int", "parse_constant"), str)
+            return "\n".join(texts_in(json.loads(self.response, **numbers)))
         except (ValueError, RecursionError):
             return LAYOUT.sub("", self.response)
 
@@ -81,9 +83,3 @@ def earlier_turns(
             *before, asked = [{"content": ""}, *history[: number - 1]]
             said: dict[str, Any] = {"instruction": asked["content"], "response": turn["content"]}
             yield number, replace(pair, history=turns(before).strip(), evidence="", **said)
-
-
-def _values(value: object) -> str:
-    if isinstance(value, dict | list):
-        return "\n".join(map(_values, value.values() if isinstance(value, dict) else value))
-    return "" if value is None or isinstance(value, bool) else str(value)

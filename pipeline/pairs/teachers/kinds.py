@@ -21,28 +21,24 @@ class TeacherKind(NamedTuple):
     make: Callable[["Settings", "BaseModel", Say], Teacher]  # loads no model yet
 
 
-def _embedded(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:
-    from pipeline.pairs.teachers.embedded import EmbeddedTeacher
-
-    strength: Strength = "strong" if settings.teacher.strength == "strong" else "weak"
-    return EmbeddedTeacher(base, settings.model, settings.generate.batch_size, strength)
-
-
-def _local(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:
+def _in_process(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:
     import torch
 
     from pipeline.pairs.teachers.embedded import EmbeddedTeacher
     from pipeline.train.models.base_model import resolve_model
 
-    own = settings.model.model_copy(update={"base_model": settings.teacher.model})
-    model = resolve_model(own, settings.paths.home / "models")
-    strength: Strength = "weak" if settings.teacher.strength == "weak" else "strong"
-    if torch.cuda.is_available():
-        say(
-            f"teacher {model.name}: a server makes many more replies a second on a GPU: "
-            f"vllm serve {model.path}, then teacher.kind = openai"
-        )
-    return EmbeddedTeacher(model, own, settings.generate.batch_size, strength)
+    asked, model = settings.teacher, settings.model
+    strength: Strength = "weak" if asked.kind == "embedded" else "strong"
+    if asked.kind == "local":
+        model = model.model_copy(update={"base_model": asked.model})
+        base = resolve_model(model, settings.paths.home / "models")
+        if torch.cuda.is_available():
+            say(
+                f"teacher {base.name}: a server makes many more replies a second on a GPU: "
+                f"vllm serve {base.path}, then teacher.kind = openai"
+            )
+    strength = strength if asked.strength == "auto" else asked.strength
+    return EmbeddedTeacher(base, model, settings.generate.batch_size, strength)
 
 
 def _endpoint(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:
@@ -55,13 +51,13 @@ TEACHERS = {
     "embedded": TeacherKind(
         "the base model, in this process",
         "nothing more; answers are taken from the text unless teacher.strength is strong",
-        _embedded,
+        _in_process,
     ),
     "local": TeacherKind(
         "a model of its own in this process",
         "teacher.model: a folder, or a Hugging Face id that is in the local cache or may be "
         "fetched (model.allow_download)",
-        _local,
+        _in_process,
     ),
     "openai": TeacherKind(
         "a model behind an OpenAI-compatible endpoint",

@@ -8,7 +8,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import sentencex
 
@@ -46,14 +45,6 @@ UNFIT = (
     *(FIRST_PERSON, PLACEHOLDER, LINK),
 )
 WORD = re.compile(r"\w+(?:[-'./:,]\w+)*")
-
-
-class Evidence(NamedTuple):
-    """A sentence that can be an answer."""
-
-    text: str  # the sentence without Markdown; its words and numbers are those of the chunk
-    position: int  # number of the sentence among those of the chunk, from 0
-    information: float  # what it was ranked by: higher says more
 
 
 def plain(text: str) -> str:
@@ -103,26 +94,25 @@ def stands_alone(sentence: str) -> bool:
     )
 
 
-def evidence(all_sentences: Sequence[str], quota: int, taken: frozenset[str]) -> list[Evidence]:
+def evidence(all_sentences: Sequence[str], quota: int, taken: frozenset[str]) -> list[str]:
     """Choose at most ``quota`` sentences of a chunk, in reading order; none of those ``taken``.
 
     The chunk is cut into ``quota`` parts of equal length and the best sentence of each is taken,
     so that the tail is covered; what is left goes to the best of the rest.
     """
     frequency = Counter(w for s in all_sentences for w in set(content_words(s)))
-    candidates: dict[str, Evidence] = {}
-    for position, sentence in enumerate(all_sentences):
-        if sentence in taken or sentence in candidates or not stands_alone(sentence):
-            continue
-        information = _information(sentence, frequency, len(all_sentences))
-        candidates[sentence] = Evidence(sentence, position, information)
-    ranked = sorted(candidates.values(), key=lambda e: (-e.information, e.position))
-    chosen: list[Evidence] = []
+    position: dict[str, int] = {}
+    for number, sentence in enumerate(all_sentences):
+        if sentence not in taken and stands_alone(sentence):
+            position.setdefault(sentence, number)
+    information = {text: _information(text, frequency, len(all_sentences)) for text in position}
+    ranked = sorted(position, key=lambda text: (-information[text], position[text]))
+    chosen: list[str] = []
     for part in range(quota):
         low, high = (edge * len(all_sentences) / quota for edge in (part, part + 1))
-        chosen += [e for e in ranked if low <= e.position < high][:1]
-    chosen += [e for e in ranked if e not in chosen][: quota - len(chosen)]
-    return sorted(chosen, key=lambda e: e.position)
+        chosen += [text for text in ranked if low <= position[text] < high][:1]
+    chosen += [text for text in ranked if text not in chosen][: quota - len(chosen)]
+    return sorted(chosen, key=position.__getitem__)
 
 
 def retrieval_rank(question: str, answer: str, all_sentences: Sequence[str]) -> int:

@@ -3,10 +3,9 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pipeline.pairs.answer_text import json_in, tidy
+from pipeline.pairs.answer_text import json_in, texts_in, tidy
 from pipeline.pairs.weak_english.evidence import NAME, content_words, word_stems
 from pipeline.pairs.weak_english.words import GENERIC, PATTERNS
 from pipeline.text.function_words import function_words, language_of
@@ -42,16 +41,8 @@ def lines(reply: str) -> list[str]:
         value = json.loads(json_in(text))
     except (ValueError, RecursionError):
         value = None
-    found = [said for said in _texts(value) if QUESTION.search(said)]
+    found = [said for said in texts_in(value) if QUESTION.search(said)]
     return found or [line for line in text.splitlines() if line.strip()]
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item)
 
 
 def parse(reply: str, *, orders: bool = False) -> Parsed:

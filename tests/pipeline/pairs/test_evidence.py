@@ -130,26 +130,25 @@ def test_ordinary_sentences_about_assistants_and_rules_stay(sentence):
 def test_evidence_covers_the_chunk_and_skips_what_is_taken():
     facts = [f"Relay R{n} of the FW-200 switches a load of {n} A at most." for n in range(1, 10)]
     chosen = evidence(facts, 3, frozenset())
-    assert [item.position // 3 for item in chosen] == [0, 1, 2]
-    taken = frozenset(item.text for item in chosen)
+    assert [facts.index(text) // 3 for text in chosen] == [0, 1, 2]
+    taken = frozenset(chosen)
     again = evidence(facts, 3, taken)
     assert len(again) == 3
-    assert not taken & {item.text for item in again}
+    assert not taken & set(again)
 
 
 @given(st.lists(st.sampled_from(sentences(CHUNK)), max_size=12), st.integers(1, 6))
 def test_evidence_is_distinct_in_order_and_within_quota(facts, quota):
     chosen = evidence(facts, quota, frozenset())
     assert len(chosen) <= quota
-    assert len({item.text for item in chosen}) == len(chosen)
-    assert [item.position for item in chosen] == sorted(item.position for item in chosen)
-    assert all(facts[item.position] == item.text for item in chosen)
+    assert len(set(chosen)) == len(chosen)
+    assert chosen == sorted(chosen, key=facts.index)
 
 
 def test_a_step_of_a_procedure_is_worth_less_than_a_fact():
     step = "Open the six TX20 screws of the front cover with care."
     fact = "The front cover is held by six TX20 screws of steel."
-    assert [item.text for item in evidence([step, fact], 1, frozenset())] == [fact]
+    assert evidence([step, fact], 1, frozenset()) == [fact]
 
 
 FACTS = [
@@ -183,7 +182,7 @@ for path in sorted(Path("data/samples/manual").glob("g*.md")):
     found = sentences(path.read_text("utf-8"))
     for number in range(0, len(found), 6):
         part = found[number : number + 6]
-        print([(e.position, e.information.hex()) for e in evidence(part, 1, frozenset())])
+        print(evidence(part, 1, frozenset()))
 """
 
 
@@ -200,4 +199,4 @@ def test_the_choice_is_the_same_in_every_process():
         for seed in range(4)
     }
     assert len(said) == 1
-    assert said.pop().count(b"(") > 5
+    assert said.pop().count(b".") > 5
