@@ -30,9 +30,6 @@ DOCUMENTS_AT_ONCE, CHUNKS_AT_ONCE = 32, 64
 LOCAL_DOCUMENTS, LOCAL_CHUNKS = 4, 12  # they fill its batches; progress is told after each group
 GROUPS_AT_ONCE = 3  # of an endpoint, which then need not wait for the last replies of one
 TRIES = 6  # chunks, the longest, of which a pair of a kind that has none is asked for
-MOST_PASS = 0.95
-"""Share of the candidates that passes the screens at the most. A target above it is out of reach:
-all chunks are asked then, document by document, in batches that no target changes."""
 
 
 class Asking:
@@ -58,19 +55,13 @@ class Asking:
         self._writers = {name: writer for name, writer in writers.items() if writer}
         once = {name for name in shares if TASK_KINDS[name].once}
         self._kinds: list[list[Counter[str]]] = []
-        for document in self.documents:
+        self._units: list[Unit] = []
+        for number, document in enumerate(self.documents):
             fits = {n: shares[n] for n, writer in self._writers.items() if writer.fits(document)}
             wanted = chunk_order.quotas(document, settings)
             kinds = chunk_order.kinds_of_chunks(document, wanted, fits or shares, once)
             self._kinds.append(kinds)
-        self._units = [
-            self._unit(number, place)
-            for number, document in enumerate(self._kinds)
-            for place, kinds in enumerate(document)
-            if kinds
-        ]
-        candidates = sum(unit.pairs for unit in self._units)
-        self._limited = 0 < settings.target < MOST_PASS * candidates
+            self._units += [self._unit(number, place) for place, of in enumerate(kinds) if of]
         self._waiting: dict[int, dict[str, dict[str, Part]]] = {}
         self._out: deque[tuple[Sequence[Unit], dict[str, Callable[[], Harvest]]]] = deque()
         self._passing: Callable[[Sequence[dict[str, Any]]], int] = len
@@ -79,9 +70,7 @@ class Asking:
         self._judged, self.over = settings.pilot_chunks == 0, ""
         each = 3 + 2 * settings.instances if teacher.strength == "strong" else 2
         more = 0 if seed_tasks.is_empty() else each * settings.self_instruct_tasks
-        self.forecast = Forecast(
-            self._units, settings.target, self._scope.budget, limited=self._limited, more=more
-        )
+        self.forecast = Forecast(self._units, settings.target, self._scope.budget, more)
 
     def ask_chunks(
         self, passing: Callable[[Sequence[dict[str, Any]]], int], *, pilot: bool = False
@@ -91,7 +80,7 @@ class Asking:
         ``passing`` counts the pairs that pass the screens.
         """
         local, pilot_chunks = self._teacher.batch_size > 0, self._settings.pilot_chunks
-        if self._limited:
+        if self.forecast.limited:
             groups = chunk_order.spread(self._units, self._room, self._scope.first)
         else:
             size = LOCAL_DOCUMENTS if local else DOCUMENTS_AT_ONCE

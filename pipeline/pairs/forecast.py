@@ -11,6 +11,9 @@ from pipeline.pairs.teachers.replies import Usage
 from pipeline.settings import BudgetSettings
 
 PASS = 0.84  # share of the candidates that passes the screens: 256 of the 303 of the samples
+MOST_PASS = 0.95
+"""Share of the candidates that passes the screens at the most. A target above it is out of reach:
+all chunks are asked then, document by document, in batches that no target changes."""
 PROMPT_TOKENS = 120  # of a strong teacher's request beside its chunk
 
 
@@ -23,29 +26,26 @@ class Forecast:
     """What is to come of a generation, how far it is, and whether its budget lasts.
 
     ``target`` pairs are wanted; where they can be reached it is ``limited`` by them. Behind the
-    chunks come ``more`` requests.
+    chunks come ``more`` requests. A budget that is set may end it (``budgeted``).
     """
 
     def __init__(
-        self, units: Sequence[Unit], target: int, budget: BudgetSettings, limited: bool, more: int
+        self, units: Sequence[Unit], target: int, budget: BudgetSettings, more: int
     ) -> None:
-        self._target, self._limited, self._budget = target, limited, budget
+        self._target, self._budget = target, budget
         self._chunks, self._candidates = len(units), sum(unit.pairs for unit in units)
+        self.limited = 0 < target < MOST_PASS * self._candidates
+        self.budgeted = any((budget.tokens, budget.cost, budget.minutes))
         self._all = sum(unit.requests for unit in units)
         self._tokens = sum(unit.tokens for unit in units)
-        self._share = min(1.0, target / PASS / self._candidates) if limited else 1.0
+        self._share = min(1.0, target / PASS / self._candidates) if self.limited else 1.0
         self._done, self._asked, self._more = 0.0, 0, more
         self._began = time.monotonic()
 
     @property
-    def budgeted(self) -> bool:
-        """Whether a budget may end it."""
-        return any((self._budget.tokens, self._budget.cost, self._budget.minutes))
-
-    @property
     def pairs(self) -> int:
         """How many pairs will pass, about."""
-        return self._target if self._limited else round(PASS * self._candidates)
+        return self._target if self.limited else round(PASS * self._candidates)
 
     def announce(self) -> None:
         """Say what will be asked, and how to change it."""
@@ -56,7 +56,7 @@ class Forecast:
             line += f" for {price:,.2f}"
         chunks = f"all {self._chunks:,} chunks ({self._candidates:,} candidates)"
         fewer = "a smaller generate.target asks less"
-        if self._limited:
+        if self.limited:
             line += (
                 f", until {self._target:,} pairs pass; {fewer}, a larger one or 0 up to {chunks}"
             )
@@ -84,7 +84,7 @@ class Forecast:
         self._done += sum(unit.requests for unit in units)
         self._asked += len(units)
         pairs = f", {passed:,} of {self._target:,} pairs" if self._target else ""
-        if self._limited and passed:
+        if self.limited and passed:
             self._share = min(1.0, self._done * self._target / passed / self._all)
         advance(round(self._done), self._total(), f"requests{pairs}")
 

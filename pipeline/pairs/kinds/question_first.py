@@ -13,6 +13,7 @@ from pipeline.pairs.chunk_order import Part
 from pipeline.pairs.harvest import Harvest
 from pipeline.pairs.kinds.brief import language_of
 from pipeline.pairs.kinds.writing import TOKENS_A_QUESTION, USELESS, Writing, answer_of
+from pipeline.pairs.teachers.teacher import Messages
 from pipeline.pairs.weak_english import questions
 from pipeline.settings import TaskSettings
 from pipeline.text.words import same_text
@@ -61,18 +62,16 @@ def _evolved(asked: list[tuple[Part, str]], writing: Writing) -> list[tuple[Part
 
     Eliminated is an evolution that is no question, or one that is asked already: the first stays.
     """
-    brief, evolved = writing.brief, list(asked)
-    chosen, messages = [], []
+    brief, evolved, messages = writing.brief, list(asked), dict[int, Messages]()
     for place, (part, question) in enumerate(asked):
         number = int(digest([part.chunk.text, question])[:12], 16)
         if number % 10_000 < writing.settings.evolve * 10_000:
             step = brief.prompts["evolve"].parts[STEPS[number // 10_000 % len(STEPS)]]
             told = {"question": question, "step": step}
-            chosen.append(place)
-            messages.append(brief.ask("evolve", "question", part.chunk, **told))
+            messages[place] = brief.ask("evolve", "question", part.chunk, **told)
     known = {same_text(question) for _, question in asked}
-    replies = writing.ask(messages, 2 * TOKENS_A_QUESTION)
-    for place, (request, reply) in zip(chosen, replies, strict=True):
+    replies = writing.ask([*messages.values()], 2 * TOKENS_A_QUESTION)
+    for place, (request, reply) in zip(messages, replies, strict=True):
         lines = [] if reply.problem else questions.lines(reply.texts[0])
         new = questions.parse(lines[0], orders=True).question if lines else ""
         if not new:
@@ -116,14 +115,13 @@ def _refusals(kind: str, unanswered: Sequence[tuple[Part, str]], writing: Writin
     said = [refusal] * len(unanswered)
     if refusal != TaskSettings.model_fields["refusal"].default:
         return said
-    chosen, messages = [], []
-    for place, (part, question) in enumerate(unanswered):
-        if language_of(part.chunk) != "en":
-            told = {"question": question, "refusal": refusal}
-            chosen.append(place)
-            messages.append(writing.brief.ask(kind, "refusal", **told))
-    replies = writing.ask(messages, 2 * TOKENS_A_QUESTION)
-    for place, (_, reply) in zip(chosen, replies, strict=True):
+    messages = {
+        place: writing.brief.ask(kind, "refusal", question=question, refusal=refusal)
+        for place, (part, question) in enumerate(unanswered)
+        if language_of(part.chunk) != "en"
+    }
+    replies = writing.ask([*messages.values()], 2 * TOKENS_A_QUESTION)
+    for place, (_, reply) in zip(messages, replies, strict=True):
         said[place] = refusal if reply.problem else tidy(reply.texts[0]) or refusal
     return said
 

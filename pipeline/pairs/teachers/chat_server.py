@@ -19,7 +19,7 @@ import tenacity
 
 from pipeline.core.cache import digest
 from pipeline.core.errors import TeacherError
-from pipeline.pairs.teachers.completion import Completion, ServerError, kind, read, words
+from pipeline.pairs.teachers.completion import Completion, ServerError, error_of, read, words
 from pipeline.pairs.teachers.dialect import refused_fields
 from pipeline.pairs.teachers.gate import Gate
 from pipeline.pairs.teachers.teacher import Request
@@ -194,7 +194,9 @@ class ChatServer:
         spent: object = None
         if too_many:
             self.gate.too_many()
-            spent = QUOTA.search(kind(answer)) or (delay is None and DAILY.search(message))
+            told = error_of(answer)
+            spent = QUOTA.search(f"{told.get('type')} {told.get('code')}")
+            spent = spent or (delay is None and DAILY.search(message))
         elif fields := refused_fields(answer, body):
             return Refused(line, fields)
         if spent or (delay or 0) > LONGEST_WAIT:

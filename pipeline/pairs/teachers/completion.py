@@ -110,16 +110,12 @@ def _count(value: Any) -> int:
 
 
 def _status(answer: Any, otherwise: int) -> int:
-    code = _count(_error(answer).get("code"))
+    code = _count(error_of(answer).get("code"))
     return code if 400 <= code < 600 else otherwise
 
 
-def kind(answer: Any) -> str:
-    """Return type and code of an error: what programs read."""
-    return f"{_error(answer).get('type')} {_error(answer).get('code')}"
-
-
-def _error(answer: Any) -> dict[str, Any]:
+def error_of(answer: Any) -> dict[str, Any]:
+    """Return the fields of an error, of which programs read type and code."""
     found = answer[0] if isinstance(answer, list) and answer else answer  # Google's is in a list
     return _fields(_fields(found).get("error")) or _fields(found)
 

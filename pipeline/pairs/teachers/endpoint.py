@@ -94,7 +94,14 @@ class EndpointTeacher:
                 running = [pool.submit(answer, *item) for item in enumerate(requests)]
                 for future in as_completed(running):
                     recent.append(future.result())
-                    self._stop_if_too_many(recent)
+                    failures = [reply.texts[0] for reply in recent if reply.failed]
+                    if len(failures) >= TOO_MANY:
+                        raise TeacherError(
+                            f"{self._server.title}: {len(failures)} of the last {len(recent)} "
+                            f"requests failed after {self._settings.max_retries} retries each "
+                            f"(last: {failures[-1]}); expected fewer than half; replies so far are "
+                            "kept: mend the endpoint and run again"
+                        )
             finally:
                 stopping.set()  # requests that wait for a retry give up
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -102,15 +109,6 @@ class EndpointTeacher:
 
     def answer_losses(self, pairs: Sequence[Any]) -> None:
         """Return None: chat endpoints do not tell the likelihood of a given answer."""
-
-    def _stop_if_too_many(self, recent: Sequence[Reply]) -> None:
-        failures = [reply.texts[0] for reply in recent if reply.failed]
-        if len(failures) >= TOO_MANY:
-            raise TeacherError(
-                f"{self._server.title}: {len(failures)} of the last {len(recent)} requests failed "
-                f"after {self._settings.max_retries} retries each (last: {failures[-1]}); expected "
-                "fewer than half; replies so far are kept: mend the endpoint and run again"
-            )
 
     def _answer(self, ask: Ask, request: Request, seed: int) -> Reply:
         parts: list[Completion] = []
