@@ -141,14 +141,11 @@ def _metrics(
     """Return rows and gold rows a split, what test is made of, and how close two splits are."""
     where = dict(kept.select("unit_id", "split").iter_rows())
     rows = Counter(kept.filter(pl.col("doc_id") != "")["split"])
-    gold: Counter[str] = Counter()
-    for unit in units:
-        gold[where[unit.name]] += unit.gold
     part = np.array([SPLITS.index(where[unit.name]) for unit in units[: len(found.family)]])
     test = [members for members in families.values() if where[members[0].name] == "test"]
-    counts: dict[str, Any] = {name: rows[name] for name in SPLITS}
-    counts |= {f"gold_{name}": gold[name] for name in SPLITS}
-    counts |= {
+    counts: dict[str, Any] = {
+        **{name: rows[name] for name in SPLITS},
+        **{f"gold_{n}": sum(u.gold for u in units if where[u.name] == n) for n in SPLITS},
         "gold_documents": sum(any(unit.gold for unit in members) for members in test),
         "test_units": sum(map(len, test)),
         "test_families": len(test),

@@ -158,7 +158,17 @@ def read_brief(task: TaskSettings, paths: PathSettings) -> Brief:
                 "leave both out"
             )
     style = _text(paths.style, "paths.style")[:STYLE_CHARACTERS] if paths.style else ""
-    return Brief(task, read_prompts(paths.prompts), _schema(paths.schema_file), style)
+    schema: dict[str, Any] = {}
+    if path := paths.schema_file:
+        try:
+            schema = json.loads(_text(path, "paths.schema_file"))
+            Draft202012Validator.check_schema(schema)
+        except (ValueError, SchemaError) as error:
+            raise InputError(
+                f"paths.schema_file: {path} is no JSON Schema ({str(error).splitlines()[0]}); "
+                "expected one of draft 2020-12; mend it"
+            ) from error
+    return Brief(task, read_prompts(paths.prompts), schema, style)
 
 
 def between_markers(text: str) -> str:
@@ -170,20 +180,6 @@ def language_of(chunk: Chunk) -> str:
     """Return the code of the language of a chunk; English where it cannot be told."""
     found = identify(chunk.text, ("en",))
     return found.code if found.probability >= 0.65 else "en"
-
-
-def _schema(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        schema = json.loads(_text(path, "paths.schema_file"))
-        Draft202012Validator.check_schema(schema)
-    except (ValueError, SchemaError) as error:
-        raise InputError(
-            f"paths.schema_file: {path} is no JSON Schema ({str(error).splitlines()[0]}); expected "
-            "one of draft 2020-12; mend it"
-        ) from error
-    return dict(schema)
 
 
 def _text(path: Path, name: str) -> str:

@@ -11,7 +11,7 @@ import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from threading import Event, Lock
+from threading import Event
 from typing import Any
 
 import httpx
@@ -78,7 +78,6 @@ class ChatServer:
         self.name = f"{settings.model}@{shown}{extra}"
         self.title = f"{section} {self.name}"
         self.gate = Gate(settings.concurrency)
-        self.retries = 0
         self._settings, self._section = settings, section
         path = f"{url.path.rstrip('/')}/chat/completions"
         self._url = url.copy_with(username=None, password=None, path=path)
@@ -87,7 +86,6 @@ class ChatServer:
         secrets = (key, url.password, *url.params.values())
         self._secrets = [text for text in secrets if len(text) >= SHORTEST_SECRET]
         self._hint = "" if re.search(r"/v\d", url.path) else f" (try {shown}/v1)"
-        self._lock = Lock()
 
     def client(self) -> httpx.Client:
         """Return a client; of this machine's servers no proxy is asked."""
@@ -116,7 +114,6 @@ class ChatServer:
             wait=_delay,
             sleep=tenacity.sleep_using_event(stopping),
             retry=tenacity.retry_if_exception_type(Passing),
-            before_sleep=self._count_retry,
             reraise=True,
         )
         try:
@@ -128,10 +125,6 @@ class ChatServer:
                     f"OpenAI-compatible server; start it, or correct {self._section}.base_url"
                 ) from error
             raise
-
-    def _count_retry(self, state: tenacity.RetryCallState) -> None:
-        with self._lock:
-            self.retries += 1
 
     def _post(
         self, client: httpx.Client, stopping: Event, body: dict[str, Any], request: Request

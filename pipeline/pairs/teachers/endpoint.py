@@ -61,11 +61,6 @@ class EndpointTeacher:
         self._lock, self._trying = Lock(), Lock()
         self._out = Semaphore(settings.concurrency)
 
-    @property
-    def retries(self) -> int:
-        """Requests that were sent again after a failure."""
-        return self._server.retries
-
     def complete(
         self, requests: Sequence[Request], seed: int, on_reply: OnReply | None = None
     ) -> list[Reply]:

@@ -41,7 +41,6 @@ class Usage:
     cached: int = 0  # requests answered from the cache
     prompt_tokens: int = 0
     completion_tokens: int = 0  # tokens of the calls; cached replies cost none
-    retries: int = 0
     read: int = 0
     written: int = 0  # tokens of all requests and replies, those from the cache included
 
@@ -61,7 +60,7 @@ class CachingTeacher:
     @property
     def usage(self) -> Usage:
         """A copy of the counts so far."""
-        return replace(self._usage, retries=getattr(self._teacher, "retries", 0))
+        return replace(self._usage)
 
     def complete(
         self, requests: Sequence[Request], seed: int, on_reply: OnReply | None = None

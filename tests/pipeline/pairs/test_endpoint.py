@@ -82,7 +82,7 @@ def test_samples_that_the_server_does_not_give_are_asked_for_again():
     assert len({body["seed"] for body in server.bodies}) == 3
 
 
-def test_429_then_200_is_retried_and_counted():
+def test_429_then_200_is_retried():
     def script(number, body):
         return Answer(429, headers={"Retry-After": "0"}) if number < 2 else chat("fine")
 
@@ -90,7 +90,7 @@ def test_429_then_200_is_retried_and_counted():
         client = teacher(server.url, concurrency=4)
         (reply,) = client.complete([ask("a")], seed=1)
     assert reply.texts == ("fine",)
-    assert client.retries == 2
+    assert len(server.bodies) == 3
 
 
 def test_after_a_429_fewer_requests_run_at_once():
@@ -137,7 +137,7 @@ def test_a_failed_request_is_handed_back_while_others_go_on():
     assert bad.failed
     assert "HTTP 500" in bad.texts[0]
     assert good.texts == ("fine",)
-    assert client.retries == 1
+    assert len(server.bodies) == 3
 
 
 def test_a_storm_of_500_ends_the_run():
