@@ -146,7 +146,7 @@ def moment_bytes(settings: TrainSettings, kind: Kind) -> float:
     """Return the bytes of both moments of a parameter; paged ones count as if they stayed."""
     name = settings.optimizer
     if name == "auto":  # as pipeline.train.loop.optimizers chooses
-        name = "paged_adamw_8bit" if kind == "gpu" else "adamw"
+        name = "paged_adamw_8bit" if kind == "gpu" and settings.method == "full" else "adamw"
     return 2 * (1 + FLOAT32 / 256) if "8bit" in name else 2.0 * FLOAT32
 
 
