@@ -16,6 +16,8 @@ MethodName = Literal[
 class TrainSettings(Section):
     """Fine-tuning."""
 
+    how = frozenset({"checkpoint_seconds"})
+
     method: MethodName = "qlora"
     """What is trained; each has a preset for the settings below that are empty, and one that it
     has no use for is an error (see pipeline/train/methods/table.py)."""
@@ -55,7 +57,7 @@ class TrainSettings(Section):
     optimizer: Literal[
         "auto", "adamw", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit"
     ] = "auto"  # fmt: skip
-    """auto: adamw on a CPU, paged_adamw_8bit on a GPU, where moments move to the host (QLoRA)."""
+    """auto: adamw; for method full on a GPU paged_adamw_8bit, whose moments move to the host."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """On matrices alone: biases, norms and scales are left free."""
     clip: Annotated[float, Field(gt=0)] = 1.0
@@ -66,8 +68,8 @@ class TrainSettings(Section):
     """Early stop after so many validation passes without gain."""
     min_delta: Annotated[float, Field(ge=0)] = 0.002
     """Nats a token that count as gain."""
-    checkpoint_steps: Annotated[int, Field(ge=1)] = 5
-    """Steps between checkpoints: the most a crash costs."""
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 60
+    """Time between checkpoints, the most a crash costs; each validation ends with one as well."""
     max_steps: Annotated[int, Field(ge=0)] = 0
     """Stops earlier; 0: the epochs decide."""
     neftune_alpha: Annotated[float, Field(ge=0)] = 0.0

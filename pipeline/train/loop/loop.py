@@ -72,8 +72,8 @@ class Run:
         """Train from the last checkpoint, or from the start, to the end."""
         settings = self.settings
         parameters = trainable(self.model)
-        groups, device = parameter_groups(self.model, settings), self.model.device.type
-        optimizer = make_optimizer(groups, settings.optimizer, device, settings.weight_decay)
+        groups = parameter_groups(self.model, settings)
+        optimizer = make_optimizer(groups, settings, self.model.device.type)
         rates = [group["lr"] for group in optimizer.param_groups]
         steps = batches.plan_steps(self.sizes, settings)
         total = len(steps)
@@ -89,27 +89,38 @@ class Run:
         if not found:
             best = self._evaluate(history, best, parameters, loss)
         advance(history.step, total, "steps")
+        stored = time.monotonic()
         while history.step < total and not history.stopped_early:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = batches.learning_rate(rate, history.step, total, settings)
             self._step(history, steps[history.step], parameters, optimizer, learned)
             if history.step in evaluate_at:
                 best = self._evaluate(history, best, parameters, loss)
-            done = history.step == total or history.stopped_early
-            if done or history.step % settings.checkpoint_steps == 0:
+            if history.step in evaluate_at or self._is_late(stored):  # the last step is evaluated
+                began = time.monotonic()
                 history.peak_memory_bytes = max(history.peak_memory_bytes, peak_memory())
                 random = self.processes.random_states() if self.processes else random_state()
                 if not rank:
                     save_checkpoint(self.work, history, parameters, optimizer, best, random)
+                stored = time.monotonic()
+                history.seconds += stored - began
             advance(history.step, total, "steps")
         return history, best
+
+    def _is_late(self, stored: float) -> bool:
+        """Whether a checkpoint is due, by the clock of the first process."""
+        late = time.monotonic() - stored >= self.settings.checkpoint_seconds
+        if self.processes:
+            return bool(self.processes.sum(float(late and self.processes.first)))
+        return late
 
     def _losses(self, step: Step) -> tuple[Loss, Loss]:
         """Return the loss of validation and the learned one, checked on a small pass of a step."""
         settings, sizes = self.settings, self.sizes
         # Noise and dropout differ from row to row, and a checkpointed pass keeps no cache.
         drawn = settings.neftune_alpha or settings.dropout
-        share = not (drawn or settings.gradient_checkpointing)
+        # On a GPU a second pass through the layers costs more than it saves.
+        share = not (drawn or settings.gradient_checkpointing or self.model.device.type == "cuda")
         several = [rows for rows in step if len(rows) > 1] or step
         few = min(several, key=lambda rows: len(rows) * max(sizes[row] for row in rows))
         while True:
@@ -134,10 +145,10 @@ class Run:
         passes = [self.rows.train[rows] for rows in step]
         tokens = sum(supervised(labels) for each in passes for labels in each["labels"])
 
-        def learn(rows: list[int]) -> float:
+        def learn(rows: list[int]) -> Any:
             part = loss(*self._batch(self.rows.train, rows, self.noise)) / tokens
             part.backward()
-            return float(part.item())
+            return part.detach()
 
         mine = self.processes.part(step) if self.processes else step
         summed = self._summed(history, mine, self.sizes, learn)
@@ -163,23 +174,23 @@ class Run:
         history.seconds += seconds
 
     def _summed(
-        self, history: History, step: Step, sizes: Sequence[int], each: Callable[[list[int]], float]
+        self, history: History, step: Step, sizes: Sequence[int], each: Callable[[list[int]], Any]
     ) -> float:
-        """Add up what the passes of a step give.
+        """Add up what the passes of a step give: tensors, waited for when all have begun.
 
         Where there is no memory for one, gradients and random numbers are those of the start again,
         and passes have half of its tokens from then on: of the same rows, the same sum.
         """
         random, packing = random_state(), self.settings.packing
         while True:
-            room, done = history.room, list[float]()
+            room, done = history.room, list[Any]()
             passes = [
                 part for rows in step for part in batches.cut(rows, sizes, room, packing=packing)
             ]
             try:
                 for rows in passes:
                     done.append(each(rows))
-                return math.fsum(done)
+                return math.fsum(map(float, done))
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error) or len(passes[len(done)]) == 1:
                     raise
@@ -234,8 +245,8 @@ class Run:
         if self.processes:
             passes = self.processes.part(passes)
 
-        def measure(batch: list[int]) -> float:
-            return float(loss(*self._batch(rows, batch)).item())
+        def measure(batch: list[int]) -> Any:
+            return loss(*self._batch(rows, batch))
 
         with torch.no_grad():
             summed = self._summed(history or History(fingerprint=""), passes, sizes, measure)

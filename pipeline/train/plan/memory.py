@@ -58,7 +58,8 @@ def memory(
     """Return what is in memory at the peak of a training step, for values of 2 bytes or 4."""
     trained = trainable_parameters(shape, settings)
     # Paged ones count as if they stayed; those in 8 bits have a scale for each 256 values.
-    small = "8bit" in settings.optimizer or (settings.optimizer == "auto" and kind == "gpu")
+    paged = kind == "gpu" and settings.method == "full"  # by "auto", as the loop's optimizer is
+    small = "8bit" in settings.optimizer or (settings.optimizer == "auto" and paged)
     moments = 2 * (1 + FLOAT32 / 256) if small else 2.0 * FLOAT32
     unpacked = dequantizes_once(settings, "cpu" if kind == "cpu" else "cuda")
     packed = METHODS[settings.method].quantized and not unpacked

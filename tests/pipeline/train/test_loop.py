@@ -157,7 +157,7 @@ def run(base, folder, used, kill_after=0):
     ids=["packed", "qlora", "8-bit optimizer"],
 )
 def test_k_steps_and_k_more_are_two_k_steps_bit_for_bit(tiny_base, tmp_path, changes):
-    used = settings(batch_size=2, checkpoint_steps=2, **changes)
+    used = settings(batch_size=2, checkpoint_seconds=0, **changes)
     straight = run(tiny_base, tmp_path / "straight", used)
     with pytest.raises(Killed):
         run(tiny_base, tmp_path / "killed", used, kill_after=3)
@@ -171,13 +171,18 @@ def test_k_steps_and_k_more_are_two_k_steps_bit_for_bit(tiny_base, tmp_path, cha
         assert one.read_bytes() == other.read_bytes(), name
 
 
-@pytest.mark.parametrize("kill_after", [1, 2, 3, 4, 5])
-def test_a_kill_loses_at_most_the_steps_between_two_checkpoints(tiny_base, tmp_path, kill_after):
-    used = settings(batch_size=2, checkpoint_steps=2)
+@pytest.mark.parametrize(
+    ("seconds", "kill_after", "expected"),
+    [(600, 1, []), (600, 2, [2]), (600, 3, [2]), (600, 5, [4]), (0, 1, [1]), (0, 5, [5])],
+)
+def test_a_kill_loses_at_most_the_steps_between_two_checkpoints(
+    tiny_base, tmp_path, seconds, kill_after, expected
+):
+    used = settings(batch_size=2, evaluations=3, checkpoint_seconds=seconds)
     with pytest.raises(Killed):
         run(tiny_base, tmp_path, used, kill_after)
     kept = [int(folder.name[5:]) for folder in (tmp_path / "work").glob("step-*")]
-    assert kept == ([kill_after - kill_after % 2] if kill_after > 1 else [])
+    assert kept == expected
     # What a kill in the middle of writing leaves behind is not taken for a checkpoint.
     (tmp_path / "work" / ".step-000006.tmp").mkdir(parents=True)
     (tmp_path / "work" / "step-000099").mkdir()
@@ -222,9 +227,10 @@ def test_without_noise_nothing_is_hooked_or_drawn(tiny_base):
 
 
 def test_a_paged_optimizer_on_a_cpu_is_an_error_and_auto_fits_the_device(tiny_base, tmp_path):
-    assert optimizer_name("auto", "cpu") == "adamw"
-    assert optimizer_name("auto", "cuda") == "paged_adamw_8bit"
-    assert optimizer_name("paged_adamw_32bit", "cuda") == "paged_adamw_32bit"
+    assert optimizer_name("auto", "cpu", "full") == "adamw"
+    assert optimizer_name("auto", "cuda", "full") == "paged_adamw_8bit"
+    assert optimizer_name("auto", "cuda", "qlora") == "adamw"
+    assert optimizer_name("paged_adamw_32bit", "cuda", "lora") == "paged_adamw_32bit"
     with pytest.raises(TrainingError, match=r"train\.optimizer: 'paged_adamw_8bit' asked for"):
         run(tiny_base, tmp_path, settings(optimizer="paged_adamw_8bit"))
 
@@ -232,7 +238,7 @@ def test_a_paged_optimizer_on_a_cpu_is_an_error_and_auto_fits_the_device(tiny_ba
 def test_weight_decay_acts_on_matrices_and_keeps_the_rate_of_each_group():
     matrix, bias, fast = (torch.nn.Parameter(torch.ones(shape)) for shape in ((2, 2), (2,), (3, 3)))
     groups = [{"params": [matrix, bias], "lr": 1e-3}, {"params": [fast], "lr": 1e-2}]
-    made = make_optimizer(groups, "auto", "cpu", 0.1).param_groups
+    made = make_optimizer(groups, TrainSettings(weight_decay=0.1), "cpu").param_groups
     found = [(group["params"], group["lr"], group["weight_decay"]) for group in made]
     assert found == [([matrix], 1e-3, 0.1), ([bias], 1e-3, 0.0), ([fast], 1e-2, 0.1)]
-    assert len(make_optimizer(groups, "auto", "cpu", 0.0).param_groups) == 2
+    assert len(make_optimizer(groups, TrainSettings(), "cpu").param_groups) == 2
