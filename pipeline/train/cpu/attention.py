@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from pipeline.train.models.device import compute_dtype
 
@@ -112,6 +111,8 @@ def blocked_attention(model: Any) -> Iterator[None]:
     if not _is_faster_for(model) or model.config._attn_implementation != "sdpa":
         yield
         return
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
     functions: Any = ALL_ATTENTION_FUNCTIONS
     functions["sdpa"] = _instead_of(functions["sdpa"])
     try:
