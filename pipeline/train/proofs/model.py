@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch.nn.functional import cross_entropy
 
 from pipeline.core.errors import TrainingError
@@ -42,6 +41,8 @@ def prove_model(
 
 def prove_targets(model: Any, settings: TrainSettings) -> list[Proof]:
     """Say on how many layers of which names the method is; empty for one that is on none."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
     names = Counter(
         getattr(module, "parameter_name", path.rpartition(".")[2])
         for path, module in model.named_modules()
