@@ -10,7 +10,7 @@ from pandera.typing.polars import DataFrame
 
 from flows.curate import Corpus, latest_corpus
 from flows.engine.context import Run
-from flows.models.loaded_model import LoadedModel, say_device
+from flows.models.loaded_model import LoadedModel
 from flows.review import review_pairs
 from flows.splits import locate_gold
 from pipeline.core.cache import digest
@@ -151,7 +151,6 @@ def run_training(
 ) -> Dataset:
     """Run a stage that trains, its checkpoints in a folder ``work`` that goes once it is done."""
     folder = run.home / "work" / work
-    say_device(run.settings.model)
     given |= {"base": Given(base, base.digest), "model_settings": Given(run.settings.model)}
     model = run(stage, settings=settings, work=Given(folder), **given)
     shutil.rmtree(folder, ignore_errors=True)

@@ -11,7 +11,7 @@ from prefect import flow
 
 from flows.engine.console import StageProgress
 from flows.engine.context import open_run, say
-from flows.models.loaded_model import LoadedModel, base_model, say_device
+from flows.models.loaded_model import LoadedModel, base_model
 from flows.training import latest_data, trainable_rows
 from flows.views.report import write_report
 from pipeline.core.cache import digest, write_atomically
@@ -23,7 +23,7 @@ from pipeline.evaluate.retention.general import general_loss
 from pipeline.report.contents import Report
 from pipeline.settings import Settings
 from pipeline.train.models.base_model import BaseModel
-from pipeline.train.models.device import choose_device
+from pipeline.train.models.device import choose_device, describe_device
 from pipeline.train.plan.hardware import training_machine
 from pipeline.train.plan.shapes import read_folder
 from pipeline.train.tune.choice import choose
@@ -59,7 +59,7 @@ def tune(settings: Settings) -> Report:
         rank, reason = closed_form(shape, workload.supervised)
         first = settings.tune.methods[0]
         why = f"{first} at rate {rate_of(first, shape.hidden):g}, rank {rank}: {reason}"
-        say_device(settings.model)
+        say(describe_device(settings.model))
         say(f"tune  {folder.name}  starts from {why}")
         job = Job(
             examples=rows,

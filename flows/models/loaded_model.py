@@ -13,7 +13,7 @@ from pipeline.settings import ModelSettings, Settings
 from pipeline.train.methods import resolved
 from pipeline.train.models.base_model import BaseModel, resolve_model
 from pipeline.train.models.check import check_base, check_method
-from pipeline.train.models.device import describe_device
+from pipeline.train.models.device import announce_device
 from pipeline.train.peak_memory import free_memory
 
 
@@ -27,12 +27,6 @@ def base_model(settings: Settings) -> BaseModel:
     if note:
         say(note)
     return base
-
-
-@functools.cache
-def say_device(settings: ModelSettings) -> None:
-    """Say on what models run, once a process."""
-    say(describe_device(settings))
 
 
 class LoadedModel:
@@ -61,7 +55,7 @@ class LoadedModel:
             from pipeline.train.models.adapter import load_adapter
 
             self.release()
-            say_device(self.settings)
+            announce_device(self.settings)
             folder = whole(self.store, adapter) if isinstance(adapter, Dataset) else adapter
             model, tokenizer = load_adapter(self.base, folder, self.settings)
             self._loaded = (name, pack_linears(model), tokenizer)
@@ -78,5 +72,6 @@ class LoadedModel:
 
     def release(self) -> None:
         """Let the model go before the end of the block: a training needs the memory."""
-        self._loaded = None
-        free_memory()
+        if self._loaded is not None:
+            self._loaded = None
+            free_memory()

@@ -31,7 +31,7 @@ def user_cache() -> Path:
 
 
 def program_cache() -> Path:
-    """Return the cache folder for compiled kernels: beside the modules, else the user's."""
+    """Return the cache folder of the program itself: beside its modules, else the user's."""
     here = Path(__file__).parent
     return here / "__pycache__" / "tuneloop" if os.access(here, os.W_OK) else user_cache()
 

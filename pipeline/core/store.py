@@ -72,6 +72,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._validated: set[tuple[str, type[Table]]] = set()  # contents, as tables of a schema
 
     def folder(self, name: str, fingerprint: str) -> Path:
         """Return where a dataset lies, whether or not it is there."""
@@ -121,7 +122,10 @@ class Store:
                 f"store: {dataset} has {frame.height} rows; its manifest says "
                 f"{manifest.facts.rows}; delete the folder and run again"
             )
-        return validate(frame, schema, str(dataset))
+        if (dataset.content, schema) not in self._validated:
+            validate(frame, schema, str(dataset))
+            self._validated.add((dataset.content, schema))
+        return cast("DataFrame[S]", frame)
 
     def read_dropped(self, dataset: Dataset) -> DataFrame[Drops]:
         """Read the ledger of a dataset: the rows its stage let go."""

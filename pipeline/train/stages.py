@@ -14,6 +14,7 @@ from pipeline.train.export.scale import scale_adapter
 from pipeline.train.launch import launch
 from pipeline.train.models.adapter import RESULT, identity
 from pipeline.train.models.base_model import BaseModel
+from pipeline.train.models.device import announce_device
 from pipeline.train.peak_memory import free_memory
 from schemas.pairs import Examples
 
@@ -27,6 +28,7 @@ def train_adapter(
     ``free`` lets go of the model in this process: the training has one of its own, whose peak
     memory is measured.
     """
+    announce_device(model_settings)
     if free or settings.processes > 1 or settings.launch_config:
         (free or free_memory)()  # of a GPU, too, for the processes
         alone = free is not None

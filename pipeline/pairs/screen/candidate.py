@@ -53,8 +53,8 @@ class Candidate:
     def claims(self) -> str:
         """What the response says: the values of JSON, else all but the layout."""
         try:
-            numbers = dict.fromkeys(("parse_float", "parse_int", "parse_constant"), str)
-            return "\n".join(texts_in(json.loads(self.response, **numbers)))
+            data = json.loads(self.response, parse_float=str, parse_int=str, parse_constant=str)
+            return "\n".join(texts_in(data))
         except (ValueError, RecursionError):
             return LAYOUT.sub("", self.response)
 

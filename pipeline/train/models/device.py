@@ -3,10 +3,12 @@
 import logging
 import os
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import TrainingError
+from pipeline.core.progress import announce
 from pipeline.settings import ModelSettings
 
 
@@ -39,6 +41,12 @@ def unusable_gpu(devices: Path = Path("/dev")) -> str:
         "GPU: `nvidia-smi` should name it, with a driver for that CUDA or a newer one; look at "
         "CUDA_VISIBLE_DEVICES, too"
     )
+
+
+@cache
+def announce_device(settings: ModelSettings) -> None:
+    """Tell whoever listens on what models run, once a process."""
+    announce(describe_device(settings))
 
 
 def describe_device(settings: ModelSettings) -> str:
