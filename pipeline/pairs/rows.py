@@ -103,7 +103,7 @@ def import_rows(
         identity = short_id(str(number), text)
         try:
             turns, given, whole = read_turns(row)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             bad.append(f"row {number}: {error}: {text}")
             dropped.append(Drop(identity, "malformed_row", bad[-1]))
             continue

@@ -115,14 +115,15 @@ def test_a_bad_row_is_dropped_with_its_reason_and_a_file_of_them_is_refused():
         {"messages": [{"role": "wizard", "content": "Hi"}]},
         {"messages": [*SAID[1:3], SAID[2]]},
         {"conversations": ["Hi"]},
+        good | {"history": [["Hi", None]]},
     ]
-    outcome = import_rows([good, *bad, *[dict(good, n=n) for n in range(5)]], CleanSettings(), "r")
+    outcome = import_rows([good, *bad, *[dict(good, n=n) for n in range(6)]], CleanSettings(), "r")
     assert outcome.balances
-    assert outcome.reasons == {"malformed_row": 5, "duplicate_pair": 5}
+    assert outcome.reasons == {"malformed_row": 6, "duplicate_pair": 6}
     said = "\n".join(outcome.dropped["excerpt"])
     for words in ("no answer found", "no answer behind a question", "'wizard'", "two turns of"):
         assert words in said
-    with pytest.raises(InputError, match=r"5 of 6 rows are bad \(the first: row 2: no answer"):
+    with pytest.raises(InputError, match=r"6 of 7 rows are bad \(the first: row 2: no answer"):
         import_rows([good, *bad], CleanSettings(), "r")
 
 
