@@ -29,6 +29,7 @@ def tree(tmp_path, monkeypatch):
     (tmp_path / "pipeline/ingest").mkdir(parents=True)
     (tmp_path / "pipeline/ingest/helper.py").write_text("def shorter(text):\n    return text\n")
     monkeypatch.setattr(code, "ROOT", tmp_path)
+    monkeypatch.setattr(code, "program_cache", lambda: tmp_path / "cache")
 
     def digests(source, helper=None):
         (tmp_path / "pipeline/ingest/rule.py").write_text(source)
@@ -117,6 +118,12 @@ def test_a_rule_belongs_to_the_stages_that_use_it(module, names):
 def test_the_code_of_a_dear_stage_changed_and_somebody_said_whether_its_results_do():
     """If not: raise the version of the stages named here where results change; then renew."""
     assert record() == json.loads(RECORD.read_text("utf-8"))
+
+
+def test_a_digest_is_made_once_for_all_processes(tree, monkeypatch):
+    made = tree(BEFORE)
+    monkeypatch.setattr(code.ast, "parse", None)
+    assert tree(BEFORE) == made
 
 
 def test_the_data_beside_a_module_count(tree, tmp_path):
