@@ -4,7 +4,7 @@ A format more is a function in a module of this package and an entry of :data:`R
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
@@ -31,31 +31,41 @@ from pipeline.documents.readers.zipped import kind_of, read_gzip, read_zip
 if TYPE_CHECKING:  # a worker process needs no pydantic, which takes long to load
     from pipeline.settings import IngestSettings
 
-READ_REASONS = {
+_TEXT = {
     "empty_file": "there is no text in it",
     "binary_file": "it holds NUL bytes",
     "undecodable": "it is in no encoding that is known",
+}
+_ZIP = {
+    "empty_file": "there is no text in it",
     "zip_bomb": "it unpacks to far more than its size",
     "too_many_members": "it holds more files than any document does",
     "too_large": "a part of it unpacks to more than the limit",
     "encrypted_member": "a part of it needs a password or a key",
     "unreadable_member": "a part of it is damaged",
+}
+_OFFICE = _ZIP | {
     "xml_entities": "its XML declares entities, as bombs do",
     "encrypted_office": "it needs a password",
+}
+_ARCHIVE = _ZIP | {
     "unreadable_archive": "it is damaged",
     "nested_archive": "it holds an archive, which is not unpacked",
     "unsafe_path": "a name in it leads out of the folder",
+}
+_FIELDS = _TEXT | {
     "missing_text_field": "a record has no string in ingest.text_field",
     "empty_record": "the text of a record is empty",
-    "attachment_not_read": "a mail is read without what is attached to it",
+}
+_MAIL = _TEXT | {"attachment_not_read": "a mail is read without what is attached to it"}
+_PDF = {
+    "empty_file": "there is no text in it",
     "encrypted_pdf": "it needs a password",
     "needs_ocr": "its pages are pictures; run ocrmypdf on it first",
     "no_text_in_pdf": "its pages hold neither text nor pictures",
-    "bad_json": "it is not JSON",
-    "bad_table": "a row has more or fewer cells than the header",
-    "forgotten": "its text was taken out for good by `tuneloop forget`",
 }
-"""Reason for which a file is not read, but ``unreadable_`` with its format -> a line about it."""
+_JSON = _FIELDS | {"bad_json": "it is not JSON"}
+_ROWS = _FIELDS | {"bad_table": "a row has more or fewer cells than the header"}
 _PK = b"PK\x03\x04"
 _PPTX = "ppt/presentation.xml"
 
@@ -68,7 +78,8 @@ class Reader:
     extensions: tuple[str, ...]
     function: Callable[..., Reading]
     """Gets the bytes of a file; with ``fields`` also the names of the fields of text and title.
-    It raises a :class:`ReadFailure`, whose reason is one of :data:`READ_REASONS`."""
+    It raises a :class:`ReadFailure`, whose reason is one of those below."""
+    reasons: Mapping[str, str]  # why it may give no document, beside ``unreadable_`` with the name
     magic: bytes = b""  # first bytes of its files, where they are always the same
     member: str = ""  # name of a file that tells it from other zip files
     mark: re.Pattern[bytes] | None = None  # what they hold, if others have the extensions too
@@ -85,48 +96,51 @@ _LATEX = r"\newcommand{\textbar}{|}\newcommand{\cline}[1]{}"
 
 def _pandoc(name: str, *extensions: str, before: str = "", **more: Any) -> Reader:
     read = partial(pandoc.read_text, source=name, before=before)
-    return Reader(name, extensions, read, **more)
+    return Reader(name, extensions, read, _TEXT, **more)
 
 
 READERS: dict[str, Reader] = {
     reader.name: reader
     for reader in (
-        Reader("markdown", (".md", ".markdown", ".mdown"), markdown.read, converted=False),
-        Reader("html", (".html", ".htm", ".xhtml"), web.read, converted=False),
-        Reader("text", (".txt", ".text"), markdown.read_plain, converted=False),
-        Reader("rst", (".rst",), rst.read),
+        Reader("markdown", (".md", ".markdown", ".mdown"), markdown.read, _TEXT, converted=False),
+        Reader("html", (".html", ".htm", ".xhtml"), web.read, _TEXT, converted=False),
+        Reader("text", (".txt", ".text"), markdown.read_plain, _TEXT, converted=False),
+        Reader("rst", (".rst",), rst.read, _TEXT),
         # Headings below the third level are list items by default.
         _pandoc("org", ".org", before="#+OPTIONS: H:9\n"),
         _pandoc("latex", ".tex", ".latex", ".ltx", before=_LATEX),
         _pandoc("ipynb", ".ipynb"),
         _pandoc("mediawiki", ".mediawiki", ".wiki"),
         _pandoc("docbook", ".dbk", ".docbook", ".xml", mark=_DOCBOOK),
-        Reader("man", tuple(man.EXTENSIONS.split()), man.read, mark=man.BEGINS),
+        Reader("man", tuple(man.EXTENSIONS.split()), man.read, _TEXT, mark=man.BEGINS),
         _pandoc("pod", ".pod"),
         _pandoc("rtf", ".rtf", magic=b"{\\rtf"),
-        Reader("pdf", (".pdf",), pdf.read, b"%PDF-", pages="page"),
+        Reader("pdf", (".pdf",), pdf.read, _PDF, b"%PDF-", pages="page"),
         *(
-            Reader(name, tuple(ends.split()), partial(markdown.read_code, language=name))
+            Reader(name, tuple(ends.split()), partial(markdown.read_code, language=name), _TEXT)
             for name, ends in markdown.LANGUAGES.items()
         ),
-        Reader("docx", (".docx",), docx.read, _PK, "word/document.xml"),
-        Reader("odt", (".odt",), docx.read_odt, _PK),
-        Reader("xlsx", (".xlsx", ".xlsm"), sheets.read, _PK, "xl/workbook.xml"),
-        Reader("ods", (".ods",), partial(sheets.read, name="ods"), _PK),
-        Reader("pptx", (".pptx",), slides.read, _PK, _PPTX, pages="slide"),
-        Reader("epub", (".epub",), epub.read, _PK, epub.CONTAINER, converted=False),
-        Reader("mail", (".eml",), mail.read),
-        Reader("jsonl", (".jsonl", ".ndjson"), records.read_jsonl, fields=True),
-        Reader("json", (".json",), records.read_json, fields=True),
-        Reader("csv", (".csv",), records.read_csv, fields=True),
-        Reader("tsv", (".tsv",), partial(records.read_csv, separators="\t"), fields=True),
-        Reader("parquet", (".parquet",), records.read_parquet, b"PAR1", fields=True),
-        Reader("zip", (".zip",), read_zip, _PK, archive=True),
-        Reader("gzip", (".gz",), read_gzip, b"\x1f\x8b", archive=True),
+        Reader("docx", (".docx",), docx.read, _OFFICE, _PK, "word/document.xml"),
+        Reader("odt", (".odt",), docx.read_odt, _OFFICE, _PK),
+        Reader("xlsx", (".xlsx", ".xlsm"), sheets.read, _OFFICE, _PK, "xl/workbook.xml"),
+        Reader("ods", (".ods",), partial(sheets.read, name="ods"), _OFFICE, _PK),
+        Reader("pptx", (".pptx",), slides.read, _OFFICE, _PK, _PPTX, pages="slide"),
+        Reader("epub", (".epub",), epub.read, _ZIP, _PK, epub.CONTAINER, converted=False),
+        Reader("mail", (".eml",), mail.read, _MAIL),
+        Reader("jsonl", (".jsonl", ".ndjson"), records.read_jsonl, _JSON, fields=True),
+        Reader("json", (".json",), records.read_json, _JSON, fields=True),
+        Reader("csv", (".csv",), records.read_csv, _ROWS, fields=True),
+        Reader("tsv", (".tsv",), partial(records.read_csv, separators="\t"), _ROWS, fields=True),
+        Reader("parquet", (".parquet",), records.read_parquet, _FIELDS, b"PAR1", fields=True),
+        Reader("zip", (".zip",), read_zip, _ARCHIVE, _PK, archive=True),
+        Reader("gzip", (".gz",), read_gzip, _ARCHIVE, b"\x1f\x8b", archive=True),
     )
 }
 """Name -> reader."""
 
+READ_REASONS = {name: line for reader in READERS.values() for name, line in reader.reasons.items()}
+READ_REASONS["forgotten"] = "its text was taken out for good by `tuneloop forget`"
+"""Reason for which a file is not read -> a line about it."""
 EXTENSIONS = {suffix: reader.name for reader in READERS.values() for suffix in reader.extensions}
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _LOCKED = "EncryptedPackage".encode("utf-16-le")  # stream of a locked one: [MS-OFFCRYPTO] 1.3.3

@@ -31,8 +31,8 @@ LINES_ASKED = 50
 _NAMED = re.compile(r"\A\n*sep=([,;\t|:])[ \t]*\n", re.IGNORECASE)
 """A first line of spreadsheet programs that names the separator, and is no row."""
 PARQUET_ROWS = 1024  # rows read at once
-_Row = tuple[Any, tuple[int, int] | None] | Failure
-"""What it holds, and its characters in the decoded file (None: as long as its text)."""
+_Row = tuple[int, Any, tuple[int, int] | None]
+"""Number; what it holds; its characters in the decoded file (None: as long as its text)."""
 
 
 def read_jsonl(data: bytes, text_field: str, title_fields: Sequence[str]) -> Reading:
@@ -57,7 +57,8 @@ def read_json(data: bytes, text_field: str, title_fields: Sequence[str]) -> Read
     if isinstance(value, Mapping) and isinstance(value.get(text_field), str):
         inside = [[value]]
     if len(inside) == 1:
-        return _reading(((each, None) for each in inside[0]), text_field, title_fields)
+        rows = ((number, each, None) for number, each in enumerate(inside[0], start=1))
+        return _reading(rows, text_field, title_fields)
     if not value and not isinstance(value, int | float):
         raise ReadFailure("empty_file", f"{text.strip()[:20]} found; expected a record", 0, 1)
     return fenced(text, "json")
@@ -68,14 +69,18 @@ def _are_records(value: Any, text_field: str) -> bool:
     return rows and any(text_field in each for each in value)
 
 
-def _lines(text: str) -> Iterator[_Row | None]:
-    end = -1
+def _lines(text: str) -> Iterator[_Row | Failure]:
+    start = 0
     for number, line in enumerate(text.split("\n"), start=1):
-        start, end = end + 1, end + 1 + len(line)
+        span = start, start + len(line)
+        start = span[1] + 1
+        if not line.strip():
+            continue
         try:
-            yield (json.loads(line), (start, end)) if line.strip() else None
+            yield number, json.loads(line), span
         except (ValueError, RecursionError) as error:  # RecursionError: thousands of open brackets
-            yield Failure("bad_json", f"line {number} is not JSON: {error}")
+            message = f"line {number} is not JSON: {error}"
+            yield Failure("bad_json", message, record=str(number))
 
 
 def read_csv(
@@ -95,10 +100,10 @@ def csv_rows(data: bytes, separators: str = SEPARATORS) -> Iterator[dict[str, st
     for row in _rows(data, separators):
         if isinstance(row, Failure):
             raise ReadFailure(row.reason, row.message)
-        yield row[0]
+        yield row[1]
 
 
-def _rows(data: bytes, separators: str, text_field: str | None = None) -> Iterator[_Row]:
+def _rows(data: bytes, separators: str, text_field: str | None = None) -> Iterator[_Row | Failure]:
     """Yield the rows of a table by column, which has to have the text field if there is one."""
     text = decode(data)
     # Of the whole process: only ever raised, since others read CSV too.
@@ -109,33 +114,24 @@ def _rows(data: bytes, separators: str, text_field: str | None = None) -> Iterat
         separator = max(separators, key=lambda each: _agreement(text, each))
     rows = _cells(text, separator)
     columns = next(rows, [])
-    if isinstance(columns, Failure):
-        raise ReadFailure("bad_table", f"the header: {columns.message}")
+    if isinstance(columns, str):
+        raise ReadFailure("bad_table", f"the header: {columns}")
     if text_field is not None:
         _require(columns, text_field)
-    last = len(columns) - 1
-    for row in rows:
-        if isinstance(row, Failure):
-            yield row
-            continue
-        if text_field == columns[last]:
-            row[last:] = [separator.join(row[last:])] if row[last:] else []
-        if len(row) > len(columns):
-            found = f"{len(row)} cells found; expected {len(columns)}, as the header has"
-            yield Failure("bad_table", f"{found}; put cells with a separator in quotes")
-        else:  # empty cells at the end may be left out
-            yield dict(zip_longest(columns, row, fillvalue="")), None
+    joint = separator if text_field is not None and columns[-1] == text_field else ""
+    for number, row in enumerate(rows, start=1):
+        yield _named(number, row, columns, joint)
 
 
 def _agreement(text: str, separator: str) -> tuple[int, int]:
     """Return how many of the first rows have as many cells as the header, and how many it has."""
     rows = islice(_cells(text, separator), LINES_ASKED)
-    first = [row for row in rows if not isinstance(row, Failure)]
+    first = [row for row in rows if not isinstance(row, str)]
     cells = len(first[0]) if first else 0
     return (sum(len(row) == cells for row in first), cells) if cells > 1 else (0, cells)
 
 
-def _cells(text: str, separator: str) -> Iterator[list[str] | Failure]:
+def _cells(text: str, separator: str) -> Iterator[list[str] | str]:
     # Strict, since a quote that is left open would swallow the rows behind it in silence.
     table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     while True:
@@ -145,10 +141,26 @@ def _cells(text: str, separator: str) -> Iterator[list[str] | Failure]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield Failure("bad_table", f"line {line}: {error}; mend its quotes")
+            yield f"line {line}: {error}; mend its quotes"
         else:
             if row:
                 yield row
+
+
+def _named(number: int, row: list[str] | str, columns: Sequence[str], joint: str) -> _Row | Failure:
+    """Return a row by column; a ``joint`` puts together a last cell that was cut there."""
+    if isinstance(row, str):
+        return Failure("bad_table", row, record=str(number))
+    if joint and len(row) > len(columns):
+        last = len(columns) - 1
+        row = [*row[:last], joint.join(row[last:])]
+    if len(row) <= len(columns):  # empty cells at the end may be left out
+        return number, dict(zip_longest(columns, row, fillvalue="")), None
+    message = (
+        f"{len(row)} cells found; expected {len(columns)}, as the header has; put cells with a "
+        "separator in quotes"
+    )
+    return Failure("bad_table", message, record=str(number))
 
 
 def read_parquet(data: bytes, text_field: str, title_fields: Sequence[str]) -> Reading:
@@ -166,8 +178,9 @@ def read_parquet(data: bytes, text_field: str, title_fields: Sequence[str]) -> R
         _require(columns, text_field)
         names = [name for name in (text_field, *title_fields) if name in columns]
         batches = file.iter_batches(PARQUET_ROWS, columns=names)
-        rows = ((row, None) for batch in batches for row in batch.to_pylist())
-        return _reading(rows, text_field, title_fields)
+        rows = (row for batch in batches for row in batch.to_pylist())
+        numbered = ((number, row, None) for number, row in enumerate(rows, start=1))
+        return _reading(numbered, text_field, title_fields)
 
 
 def _require(columns: Sequence[str], text_field: str) -> None:
@@ -182,30 +195,29 @@ def _require(columns: Sequence[str], text_field: str) -> None:
         )
 
 
-def _reading(rows: Iterable[_Row | None], text_field: str, title_fields: Sequence[str]) -> Reading:
-    """Return what rows give, numbered; None is a blank line."""
-    found: list[Record | Failure] = []
-    for number, row in enumerate(rows, start=1):
-        if row is not None:
-            read = row if isinstance(row, Failure) else _record(*row, text_field, title_fields)
-            found.append(read._replace(record=str(number)))
+def _reading(
+    rows: Iterable[_Row | Failure], text_field: str, title_fields: Sequence[str]
+) -> Reading:
+    found = [
+        row if isinstance(row, Failure) else _record(row, text_field, title_fields) for row in rows
+    ]
     if not found:
         raise ReadFailure("empty_file", "no record found", 0, 1)
     records = [each for each in found if isinstance(each, Record)]
     return Reading(records, [each for each in found if isinstance(each, Failure)])
 
 
-def _record(
-    value: Any, span: tuple[int, int] | None, text_field: str, title_fields: Sequence[str]
-) -> Record | Failure:
+def _record(row: _Row, text_field: str, title_fields: Sequence[str]) -> Record | Failure:
     """Return the document in a record, or why there is none; of a mapping named fields count."""
+    number, value, span = str(row[0]), *row[1:]
     if not isinstance(value, Mapping) or not isinstance(value.get(text_field), str):
         fields = sorted(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
-        found = f"{fields} found; expected a string in {text_field!r}; set ingest.text_field"
-        return Failure("missing_text_field", found)
+        found = f"record {number}: {fields} found; expected a string in {text_field!r}"
+        return Failure("missing_text_field", f"{found}; set ingest.text_field", record=number)
     text = encodable(value[text_field])
     if not text.strip():
-        return Failure("empty_record", f"{text_field!r} is empty", 0, 1)
+        message = f"record {number}: {text_field!r} is empty"
+        return Failure("empty_record", message, 0, 1, record=number)
     titles = [value[field] for field in title_fields if isinstance(value.get(field), str)]
     title = encodable(" ".join(titles[0].split())) if titles else ""
-    return Record("", title, text, *(span or (0, len(text))))
+    return Record(number, title, text, *(span or (0, len(text))))

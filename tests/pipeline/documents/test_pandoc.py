@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from pipeline.documents.readers import pandoc
-from pipeline.documents.readers.formats import EXTENSIONS, READ_REASONS, READERS
+from pipeline.documents.readers.formats import EXTENSIONS, READERS
 from tests.pipeline.documents import making
 from tests.pipeline.documents.packing import failure, reading, zipped
 
@@ -236,7 +236,7 @@ def test_what_gives_no_text_has_a_reason_that_the_shelf_tells(name: str, data: b
     assert failure(name, data) == reason
     reader = READERS[EXTENSIONS[f".{name.rpartition('.')[2]}"]]
     general = {"unknown_format", "wrong_extension", f"unreadable_{reader.name}"}
-    assert reason in {*READ_REASONS, *general}
+    assert reason in {*reader.reasons, *general}
 
 
 @pytest.mark.parametrize(
