@@ -16,7 +16,6 @@ import numpy as np
 import polars as pl
 from pydantic import ValidationError
 
-from annotation.decisions import DECISION_FIELDS
 from annotation.spreadsheet import read_sheet, write_sheet
 from flows.housekeeping.held import SOURCES, Held
 from pipeline.core.cache import write_atomically
@@ -159,7 +158,7 @@ class Scrub:
         return lost, json.dumps(value, ensure_ascii=False, indent=1).encode()
 
     def _sheet(self, data: bytes) -> tuple[int, bytes]:
-        sheet = read_sheet(data, SHEET, ("pair_id", *DECISION_FIELDS))
+        sheet = read_sheet(data, SHEET, ("pair_id",))
         ids = self.held.ids
         others = [row for row in sheet.rows if row["pair_id"].removeprefix("pair-") not in ids]
         rows = [row for row in others if not self.held.holds(row)]
@@ -250,7 +249,7 @@ def _replace(
     """Replace files of a data set; killed in between, the next forgetting does it again."""
     files = {entry.name: entry for entry in manifest.files}
     for name, data in changed.items():
-        path = folder / f".{name}.tmp"
+        path = _beside(folder / name)
         if name in frames:
             frames[name].write_parquet(path, row_group_size=ROW_GROUP)
         else:
@@ -271,4 +270,8 @@ def _replace(
     written = manifest.model_copy(update=new).model_dump_json(indent=1)
     write_atomically(folder / MANIFEST, written.encode())
     for name in changed:
-        (folder / f".{name}.tmp").replace(folder / name)
+        _beside(folder / name).replace(folder / name)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp")

@@ -12,9 +12,10 @@ from pipeline.core.home import Home, ancestors
 from pipeline.core.store import PART, Dataset, Store
 from pipeline.pairs.coverage import Coverage, KindYield
 from pipeline.pairs.task_kinds import TASK_KINDS
+from schemas.pairs import ScreenedPairs
 
 NOT_ASKED = "not_asked"  # of a chunk that was not wanted, or that target or budget left out
-READ = ("unique_documents", "chunks", "candidate_pairs", "screened_pairs")
+READ = ("unique_documents", "chunks", "candidate_pairs")
 
 
 @dataclass(slots=True)
@@ -111,11 +112,13 @@ def _covered(store: Store, made: Mapping[str, Dataset]) -> list[Covered]:
         document = documents.setdefault(row["doc_id"], Covered(name))
         section = document.sections.setdefault(row["section"], Covered(row["section"]))
         of_chunk[row["chunk_id"]] = document, section
-    for chunk_id, kind in frames["screened_pairs"].select("chunk_id", "kind").iter_rows():
+    screened = store.read(made["screened_pairs"], ScreenedPairs)
+    for chunk_id, kind in screened.select("chunk_id", "kind").iter_rows():
         for part in of_chunk.get(chunk_id, ()):
             part.kinds[kind] += 1
     pairs = dict(frames["candidate_pairs"].select("pair_id", "chunk_id").iter_rows())
-    lost, screened_out = (store.read_dropped(made[name]) for name in READ[-2:])
+    stages = ("candidate_pairs", "screened_pairs")
+    lost, screened_out = (store.read_dropped(made[name]) for name in stages)
     drops = [(row["related_id"] or row["id"], row["reason"]) for row in lost.to_dicts()]
     drops += [(pairs.get(row["id"], ""), row["reason"]) for row in screened_out.to_dicts()]
     for chunk_id, reason in drops:

@@ -14,6 +14,7 @@ from pipeline.core.store import Dataset
 from pipeline.pairs.data_forms import DATA_FORMS, DataForm, Row
 from pipeline.report.cards import data_card
 from pipeline.settings import Settings
+from schemas.pairs import SettledPairs
 
 LINEAGE = ("pair_id", "doc_id", "chunk_id", "origin", "kind", "status")
 """Columns that lead back to a document, in every form."""
@@ -57,9 +58,9 @@ def export_data(settings: Settings, form: str, folder: Path) -> dict[str, Any]:
 def _splits(home: Home, examples: Dataset) -> dict[str, list[Row]]:
     """Return the pairs behind examples by split, with the turns of each conversation."""
     made = {item.dataset: item for item in ancestors(home, examples)}
-    pairs = home.rows(home.dataset(str(made["clean_pairs"]))).sort("pair_id")
-    pairs = pairs.with_columns(prompt=pl.lit(system_prompt_of(home, examples)))
-    parts = pairs.partition_by("split", as_dict=True)
+    pairs = home.store.read(Dataset.of(made["clean_pairs"]), SettledPairs).sort("pair_id")
+    told = pairs.with_columns(prompt=pl.lit(system_prompt_of(home, examples)))
+    parts = told.partition_by("split", as_dict=True)
     return {str(split): part.to_dicts() for (split,), part in sorted(parts.items())}
 
 

@@ -1,7 +1,7 @@
 """Settings of the base model, of fine-tuning, of the automatic choice of a training, of export."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,8 +15,6 @@ MethodName = Literal[
 
 class TrainSettings(Section):
     """Fine-tuning."""
-
-    how = frozenset({"checkpoint_seconds"})
 
     method: MethodName = "qlora"
     """What is trained; each has a preset for the settings below that are empty, and one that it
@@ -68,8 +66,8 @@ class TrainSettings(Section):
     """Early stop after so many validation passes without gain."""
     min_delta: Annotated[float, Field(ge=0)] = 0.002
     """Nats a token that count as gain."""
-    checkpoint_seconds: Annotated[float, Field(ge=0)] = 60
-    """Time between checkpoints, the most a crash costs; each validation ends with one as well."""
+    checkpoint_steps: Annotated[int, Field(ge=1)] | None = None
+    """Steps between checkpoints, the most a crash costs. Empty: those of a minute."""
     max_steps: Annotated[int, Field(ge=0)] = 0
     """Stops earlier; 0: the epochs decide."""
     neftune_alpha: Annotated[float, Field(ge=0)] = 0.0
@@ -94,6 +92,11 @@ class TrainSettings(Section):
     launch_config: Path | None = None
     """Configuration of accelerate, as `tuneloop plan --launch` writes it; empty: this machine."""
     seed: int = 17
+
+    def recipe(self) -> dict[str, Any]:
+        """Return what a result depends on, as JSON has it."""
+        # Models of before count by the default of then.
+        return super().recipe() | {"checkpoint_steps": self.checkpoint_steps or 5}
 
 
 class ModelSettings(Section):

@@ -61,7 +61,7 @@ def measure(base, examples, method, rate):
     settings = resolved(
         TrainSettings(
             method=method, learning_rate=rate, epochs=1, batch_size=4, micro_batch_size=4,
-            evaluations=2, checkpoint_seconds=600, patience=9,
+            evaluations=2, checkpoint_steps=99, patience=9,
         )
     )  # fmt: skip
     started = time.perf_counter()

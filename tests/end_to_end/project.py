@@ -51,7 +51,7 @@ passages = 0.0
 [train]
 max_steps = 6
 evaluations = 2
-checkpoint_seconds = 0
+checkpoint_steps = 1
 batch_size = 4
 micro_batch_size = 2
 [evaluate]

@@ -45,7 +45,7 @@ FIRST_SETTINGS = "few_shot = 0\narms = []\nplacebo = 0"
 """In place of the arms of [evaluate], which this loop does not need."""
 TRAINING = (
     'train.method="full"', "train.epochs=40", "train.max_steps=140", "train.batch_size=8",
-    "train.micro_batch_size=8", "train.evaluations=1", "train.checkpoint_seconds=600",
+    "train.micro_batch_size=8", "train.evaluations=1", "train.checkpoint_steps=1000",
     "train.learning_rate=1e-2", "gate.max_forgetting=99", "gate.max_forgetting_over_champion=99",
     "gate.min_stop_rate=0", "gate.beat_retrieval=false", "gate.refuse_worse_slices=false",
 )  # fmt: skip

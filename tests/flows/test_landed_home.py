@@ -70,3 +70,19 @@ def test_the_reports_of_its_runs_are_read_and_rendered(folder: Path):
     for path in (folder / "home" / "runs").glob("*/report.json"):
         report = Report.model_validate_json(path.read_text())
         assert report.stages and report.run.flow in render(report)
+
+
+def test_its_pairs_are_counted_and_exported_as_those_of_today(folder: Path):
+    covered = json.loads(said(folder, "show", "coverage", "--json"))["rows"]
+    assert {kind for row in covered for kind in row["kinds"]} == {"fact"}
+    written = json.loads(said(folder, "export", "data", "--to", str(folder / "data"), "--json"))
+    assert set(written["splits"]) == {"test", "train", "validation"}
+
+
+def test_a_document_of_it_can_be_forgotten(folder: Path):  # last: it is gone then
+    [document, *_] = json.loads(said(folder, "show", "unique_documents", "--json"))["rows"]
+    words = document["text"].split("\n")[-1]
+    assert said(folder, "forget", document["doc_id"], "--yes")
+    files = [path for path in (folder / "home").rglob("*") if path.is_file()]
+    assert not [path for path in files if words.encode() in path.read_bytes()]
+    assert json.loads(said(folder, "fsck", "--json"))["problems"] == []

@@ -24,6 +24,10 @@ from pipeline.train.models.distill import distilled_loss
 from pipeline.train.peak_memory import free_memory, is_out_of_memory, peak_memory
 from pipeline.train.torch_processes import Processes, random_state, set_random_state
 
+CHECKPOINT_SECONDS = 60.0
+"""Between two checkpoints: one is written and flushed in a second or less, but a method that trains
+all weights of a model of 7B writes 76 GB."""
+
 
 class EmbeddingNoise:
     """NEFTune: noise on the embeddings in training (Jain et al. 2023, arXiv 2310.05914).
@@ -96,7 +100,7 @@ class Run:
             self._step(history, steps[history.step], parameters, optimizer, learned)
             if history.step in evaluate_at:
                 best = self._evaluate(history, best, parameters, loss)
-            if history.step in evaluate_at or self._is_late(stored):  # the last step is evaluated
+            if self._is_due(history.step, stored) or history.step == total or history.stopped_early:
                 began = time.monotonic()
                 history.peak_memory_bytes = max(history.peak_memory_bytes, peak_memory())
                 random = self.processes.random_states() if self.processes else random_state()
@@ -107,9 +111,11 @@ class Run:
             advance(history.step, total, "steps")
         return history, best
 
-    def _is_late(self, stored: float) -> bool:
-        """Whether a checkpoint is due, by the clock of the first process."""
-        late = time.monotonic() - stored >= self.settings.checkpoint_seconds
+    def _is_due(self, step: int, stored: float) -> bool:
+        """Whether a checkpoint is due: by steps, or by the clock of the first process."""
+        if self.settings.checkpoint_steps:
+            return step % self.settings.checkpoint_steps == 0
+        late = time.monotonic() - stored >= CHECKPOINT_SECONDS
         if self.processes:
             return bool(self.processes.sum(float(late and self.processes.first)))
         return late

@@ -73,6 +73,7 @@ class Workload:
             "max_steps": tune.steps,
             "epochs": max(settings.epochs, float(enough)),
             "evaluations": rungs,
+            "checkpoint_steps": tune.first_rung,
             "patience": rungs + 1,  # the rungs decide
         }
         return settings.model_copy(update=changed)

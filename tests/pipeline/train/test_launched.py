@@ -20,7 +20,7 @@ from tests.pipeline.train.seed_examples import make_examples
 THREADS = ModelSettings(threads=1)
 SETTINGS = TrainSettings(
     method="lora", rank=4, batch_size=6, micro_batch_size=2, epochs=1, evaluations=1,
-    learning_rate=1e-3, processes=2, checkpoint_seconds=0, max_tokens=256,
+    learning_rate=1e-3, processes=2, checkpoint_steps=1, max_tokens=256,
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pipeline.core.errors import TrainingError
 from pipeline.core.progress import listening
 from pipeline.settings import ModelSettings, TrainSettings
 from pipeline.train.batch.rows import tokenize
+from pipeline.train.loop import loop
 from pipeline.train.loop.loop import EmbeddingNoise, Run
 from pipeline.train.loop.optimizers import make_optimizer, optimizer_name
 from pipeline.train.loop.trainer import train
@@ -157,7 +158,7 @@ def run(base, folder, used, kill_after=0):
     ids=["packed", "qlora", "8-bit optimizer"],
 )
 def test_k_steps_and_k_more_are_two_k_steps_bit_for_bit(tiny_base, tmp_path, changes):
-    used = settings(batch_size=2, checkpoint_seconds=0, **changes)
+    used = settings(batch_size=2, checkpoint_steps=2, **changes)
     straight = run(tiny_base, tmp_path / "straight", used)
     with pytest.raises(Killed):
         run(tiny_base, tmp_path / "killed", used, kill_after=3)
@@ -172,13 +173,22 @@ def test_k_steps_and_k_more_are_two_k_steps_bit_for_bit(tiny_base, tmp_path, cha
 
 
 @pytest.mark.parametrize(
-    ("seconds", "kill_after", "expected"),
-    [(600, 1, []), (600, 2, [2]), (600, 3, [2]), (600, 5, [4]), (0, 1, [1]), (0, 5, [5])],
+    ("steps", "seconds", "kill_after", "expected"),
+    [
+        (2, 600, 1, []),
+        (2, 600, 2, [2]),
+        (2, 600, 3, [2]),
+        (2, 0, 5, [4]),
+        (None, 600, 5, []),
+        (None, 0, 1, [1]),
+        (None, 0, 5, [5]),
+    ],
 )
 def test_a_kill_loses_at_most_the_steps_between_two_checkpoints(
-    tiny_base, tmp_path, seconds, kill_after, expected
+    tiny_base, tmp_path, monkeypatch, steps, seconds, kill_after, expected
 ):
-    used = settings(batch_size=2, evaluations=3, checkpoint_seconds=seconds)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", seconds)
+    used = settings(batch_size=2, checkpoint_steps=steps)
     with pytest.raises(Killed):
         run(tiny_base, tmp_path, used, kill_after)
     kept = [int(folder.name[5:]) for folder in (tmp_path / "work").glob("step-*")]

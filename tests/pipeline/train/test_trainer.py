@@ -34,8 +34,7 @@ pytestmark = pytest.mark.model
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = {
-    "method": "qlora", "epochs": 2, "batch_size": 4, "micro_batch_size": 2,
-    "checkpoint_seconds": 600,
+    "method": "qlora", "epochs": 2, "batch_size": 4, "micro_batch_size": 2, "checkpoint_steps": 2,
     "evaluations": 3, "dropout": 0.05, "learning_rate": 1e-3, "rank": 8,
 }  # fmt: skip
 
