@@ -35,6 +35,9 @@ bench: $(READY)  ## training beside TRL, deduplication beside its peers; leave t
 	  $(BIN)/python -m tests.benchmarks.$$one || missed="$$missed $$one"; done; \
 	  test -z "$$missed" || { echo "missed or failed:$$missed"; exit 1; }
 
+gpu: $(READY)  ## on a CUDA card: training, evaluation and export beside TRL, 25 minutes, no network
+	$(BIN)/python -m tests.benchmarks.gpu --output gpu.json
+
 setup: $(READY) $(STUDIO_READY)  ## install the pinned dependencies into both environments
 
 $(READY): pyproject.toml constraints.txt
@@ -62,4 +65,4 @@ clean:  ## remove the environment, caches and the home folder with all results
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
 
-.PHONY: run up test bench setup clean help
+.PHONY: run up test bench gpu setup clean help

@@ -69,17 +69,23 @@ def make_base(name: str) -> str:
     """Return what ``model.base_model`` says of a shape; random weights are written for it."""
     if not SHAPES[name]:
         return name
+    return str(write_base(SHAPES[name], MODELS / name))
+
+
+def write_base(shape: dict[str, Any], folder: Path, device: str = "cpu") -> Path:
+    """Write a base model of random weights, made on a device, with the embedded one's tokenizer."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    folder, embedded = MODELS / name, resolve_model(ModelSettings(), MODELS)
-    config = AutoConfig.for_model(**SHAPES[name], eos_token_id=2)
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    model.save_pretrained(folder)
+    embedded = resolve_model(ModelSettings(), MODELS)
+    config = AutoConfig.for_model(**shape, eos_token_id=2)
+    with torch.device(device):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    model.save_pretrained(folder, max_shard_size="4GB")
     for file in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
         shutil.copy(embedded.path / file, folder / file)
     shutil.copy(embedded.path / "chat_template.jinja", folder / "chat_template.jinja")
-    return str(folder)
+    return folder
 
 
 def measure(method: str, base: str, models: str, threads: int = 0) -> dict[str, Any]:

@@ -23,8 +23,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,8 +30,8 @@ from typing import Any
 from pipeline.train.models.base_model import BaseModel, load_tokenizer, resolve_model
 from pipeline.train.peak_memory import FEW_PRIMITIVES
 from tests.benchmarks.rows import benchmark_rows
-from tests.benchmarks.training_trl import TRL_ARMS, trl
-from tests.benchmarks.training_work import MODEL, SETTINGS, Clock, Measured, plan_work
+from tests.benchmarks.training_trl import DEFAULTS, TRL_ARMS, trl
+from tests.benchmarks.training_work import MODEL, SETTINGS, Clock, Measured, Work, plan_work
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / ".pytest_cache" / "d" / "models"
@@ -41,26 +39,22 @@ OUR_ARMS = {"tuneloop lora": "lora", "tuneloop qlora": "qlora"}
 ARMS = (*TRL_ARMS, *OUR_ARMS)
 
 
-def ours(base: BaseModel, method: str, steps: int, output: Path) -> Measured:
+def ours(base: BaseModel, work: Work, output: Path) -> Measured:
     """Train with pipeline.train.loop.trainer; no validation pass falls between two steps."""
     from pipeline.core.progress import listening
     from pipeline.train.loop.trainer import train
 
-    settings = SETTINGS.model_copy(update={"method": method, "max_steps": steps})
-    examples = benchmark_rows().filter(split="train")
-    planned = plan_work(base, steps)
-    tokens = [
-        sum(planned.lengths[row] for batch in step for row in batch) for step in planned.steps
-    ]
-    ends: list[float] = []
+    clock = Clock(
+        [sum(work.lengths[row] for rows in step for row in rows) for step in work.steps], []
+    )
 
     def listen(done: int, total: int, unit: str) -> None:
         if unit == "steps":
-            ends.append(time.perf_counter())
+            clock.tick()
 
     with tempfile.TemporaryDirectory() as folder, listening(listen):
-        train(examples, base, settings, MODEL, Path(folder), output)
-    return Clock(tokens, ends).measured()
+        train(work.examples, base, work.settings, MODEL, Path(folder), output)
+    return clock.measured(work.timed)
 
 
 def score(base: BaseModel, adapters: dict[str, Path]) -> dict[str, float]:
@@ -137,8 +131,7 @@ def main() -> None:
         base = resolve_model(settings, MODELS)
         found: Any
         if options.arm:
-            run = _runner(options.arm)
-            found = asdict(run(base, options.steps, options.output))
+            found = asdict(_train(options.arm, base, options.steps, options.output))
         else:
             found = score(base, {Path(path).name: Path(path) for path in options.score})
         print(json.dumps(found))
@@ -163,10 +156,13 @@ def main() -> None:
         options.json.write_text(json.dumps({"arms": numbers, "validation_loss": losses}, indent=1))
 
 
-def _runner(arm: str) -> Callable[[BaseModel, int, Path], Measured]:
+def _train(arm: str, base: BaseModel, steps: int, output: Path) -> Measured:
+    method = OUR_ARMS.get(arm, "lora")
+    work = plan_work(base, SETTINGS.model_copy(update={"method": method, "max_steps": steps}))
     if arm in OUR_ARMS:
-        return lambda base, steps, output: ours(base, OUR_ARMS[arm], steps, output)
-    return lambda base, steps, output: trl(base, TRL_ARMS[arm], steps, output)
+        return ours(base, work, output)
+    changes = TRL_ARMS[arm]
+    return trl(base, changes, work, output, shuffled=changes is DEFAULTS)
 
 
 def _call(*words: str) -> dict[str, Any]:

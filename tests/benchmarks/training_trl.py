@@ -1,15 +1,13 @@
 """The arms of the training benchmark that TRL trains."""
 
 import random
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from pipeline.train.models.base_model import BaseModel, load_tokenizer
 from pipeline.train.models.device import compute_dtype
-from tests.benchmarks.rows import benchmark_rows
-from tests.benchmarks.training_work import MODEL, SETTINGS, Clock, Measured, Work, plan_work
+from tests.benchmarks.training_work import MODEL, Clock, Measured, Work
 
 TYPE = str(compute_dtype("cpu")).removeprefix("torch.")
 DEFAULTS: dict[str, Any] = {"gradient_accumulation_steps": 2, "bf16": TYPE == "bfloat16"}
@@ -29,17 +27,21 @@ TRL_ARMS: dict[str, dict[str, Any]] = {
 """What each arm changes in SFTConfig."""
 
 
-def trl(base: BaseModel, changes: dict[str, Any], steps: int, output: Path) -> Measured:
+def trl(
+    base: BaseModel, changes: dict[str, Any], work: Work, output: Path, *, shuffled: bool = False,
+    quantization: Any = None,
+) -> Measured:  # fmt: skip
     """Train with TRL's SFTTrainer, at our learning rates, on the rows of our steps.
 
-    The rows of a step come by length, so that those of a batch are alike (by default: as they
-    come).
+    The rows of a step come by length, so that those of a batch are alike.
 
     Args:
         base: the model.
         changes: keys of SFTConfig.
-        steps: optimizer steps.
+        work: rows, steps and settings.
         output: gets the adapter.
+        shuffled: whether the rows of a step come as they come, which is TRL's default.
+        quantization: how the base is quantized, as transformers says it; None: not.
     """
     import torch
     from datasets import Dataset
@@ -59,28 +61,27 @@ def trl(base: BaseModel, changes: dict[str, Any], steps: int, output: Path) -> M
     class Timed(SFTTrainer):
         def training_step(self, model, inputs, *args, **kwargs):
             mask = inputs.get("attention_mask")
-            held = int(mask.sum()) if mask is not None else inputs["input_ids"].numel()
-            clock.tokens[-1] += held
+            # a tensor of the GPU is not waited for here
+            clock.tokens[-1] += mask.sum() if mask is not None else inputs["input_ids"].numel()
             return super().training_step(model, inputs, *args, **kwargs)
 
     class Ends(TrainerCallback):
         def on_step_begin(self, *args, **kwargs):
             clock.tokens.append(0)
             if not clock.ends:
-                clock.ends.append(time.perf_counter())
+                clock.tick()
 
         def on_step_end(self, *args, **kwargs):
-            clock.ends.append(time.perf_counter())
+            clock.tick()
 
-    rows = _prompt_completion(tokenizer)
-    planned = plan_work(base, steps)
+    rows = _prompt_completion(tokenizer, work)
     order = []
-    for number, step in enumerate(planned.steps):
+    for number, step in enumerate(work.steps):
         of_step = [row for batch in step for row in batch]
-        if changes is DEFAULTS:
+        if shuffled:
             random.Random(number).shuffle(of_step)
         order += of_step
-    settings = SETTINGS.model_copy(update={"max_steps": steps})
+    settings, steps = work.settings, work.settings.max_steps
     config = SFTConfig(
         output_dir=str(output / "work"),
         max_steps=steps,
@@ -106,25 +107,26 @@ def trl(base: BaseModel, changes: dict[str, Any], steps: int, output: Path) -> M
             target_modules="all-linear",
             task_type="CAUSAL_LM",
         ),
+        quantization_config=quantization,
         callbacks=[Ends()],
     )
-    check_same_tokens(planned, trainer.train_dataset)
+    check_same_tokens(work, trainer.train_dataset)
     optimizer = trainer.create_optimizer()
     trainer.lr_scheduler = LambdaLR(
         optimizer, lambda step: learning_rate(1.0, min(step, steps - 1), steps, settings)
     )
     trainer.train()
-    measured = clock.measured()
+    measured = clock.measured(work.timed)
     trainer.save_model(str(output))
     return measured
 
 
-def _prompt_completion(tokenizer: Any) -> list[dict[str, str]]:
+def _prompt_completion(tokenizer: Any, work: Work) -> list[dict[str, str]]:
     """Return the rows as text, by the template, up to the end-of-turn token."""
     from pipeline.text.chat_template import render
 
     rows = []
-    for messages in benchmark_rows().filter(split="train")["messages"].to_list():
+    for messages in work.examples["messages"].to_list():
         prompt = render(tokenizer, messages[:-1], generation_prompt=True)
         whole = render(tokenizer, messages)
         rows.append({"prompt": prompt, "completion": whole[len(prompt) :].rstrip("\n")})

@@ -1,11 +1,16 @@
-"""What the arms of the training benchmark share: settings, rows and their order, a clock."""
+"""What the arms of the training benchmarks share: settings, rows and their order, a clock."""
 
+import time
 from collections import Counter
 from dataclasses import dataclass
+
+import torch
+from pandera.typing.polars import DataFrame
 
 from pipeline.settings import ModelSettings, TrainSettings
 from pipeline.train.models.base_model import BaseModel, load_tokenizer
 from pipeline.train.peak_memory import peak_memory
+from schemas.pairs import Examples
 from tests.benchmarks.rows import benchmark_rows
 
 SETTINGS = TrainSettings(
@@ -39,14 +44,23 @@ class Clock:
 
     tokens: list[int]
     ends: list[float]
+    """The start, and the end of each step."""
 
-    def measured(self) -> Measured:
-        rate = sum(self.tokens[1:]) / (self.ends[-1] - self.ends[1])  # ends[0] is the start
+    def tick(self) -> None:
+        """Note the time, on a GPU when its kernels are done."""
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.ends.append(time.perf_counter())
+
+    def measured(self, timed: slice) -> Measured:
+        """Return what was measured, with the rate of the timed steps."""
+        steps, tokens = range(len(self.tokens))[timed], list(map(int, self.tokens))
+        seconds = self.ends[steps.stop] - self.ends[steps.start]
         return Measured(
-            tokens_per_second=rate,
+            tokens_per_second=sum(tokens[timed]) / seconds,
             peak_memory_bytes=peak_memory(),
             steps=len(self.tokens),
-            tokens=sum(self.tokens),
+            tokens=sum(tokens),
             seconds=self.ends[-1] - self.ends[0],
         )
 
@@ -55,25 +69,37 @@ class Clock:
 class Work:
     """The steps that every arm takes."""
 
+    examples: DataFrame[Examples]
+    settings: TrainSettings
     lengths: list[int]
     """Tokens of each train row."""
+    trained: list[int]
+    """Supervised tokens of each train row."""
     steps: list[list[list[int]]]
     """The rows of each step, in passes, as our loop takes them."""
     supervised: Counter[int]
     """How often each token is trained in these steps."""
+    timed: slice
+    """Steps that count for the rate: the first ones warm up."""
 
 
-def plan_work(base: BaseModel, steps: int) -> Work:
-    """Lay out the steps."""
+def plan_work(
+    base: BaseModel, settings: TrainSettings, examples: DataFrame[Examples] | None = None,
+    timed: slice = slice(1, None),
+) -> Work:  # fmt: skip
+    """Lay out the steps of a training on the rows of the repository, or on others."""
     from pipeline.text.chat import IGNORED
     from pipeline.train.batch.batches import plan_steps
-    from pipeline.train.batch.rows import lengths, tokenize
+    from pipeline.train.batch.rows import lengths, supervised, tokenize
 
-    examples = benchmark_rows().filter(split="train")
-    rows = tokenize(examples, load_tokenizer(base.path), SETTINGS.max_tokens).train
+    if examples is None:
+        examples = benchmark_rows().filter(split="train")
+    rows = tokenize(examples, load_tokenizer(base.path), settings.max_tokens).train
     if rows["pair_id"] != examples["pair_id"].to_list():
         raise SystemExit("the rows are not as they were: some cannot be trained on")
-    planned = plan_steps(lengths(rows), SETTINGS.model_copy(update={"max_steps": steps}))
+    planned = plan_steps(lengths(rows), settings)
     order = [row for step in planned for batch in step for row in batch]
-    labels = (label for row in order for label in rows[row]["labels"] if label != IGNORED)
-    return Work(lengths(rows), planned, Counter(labels))
+    all_labels = list(rows["labels"])
+    labels = (label for row in order for label in all_labels[row] if label != IGNORED)
+    trained = [supervised(each) for each in all_labels]
+    return Work(examples, settings, lengths(rows), trained, planned, Counter(labels), timed)
