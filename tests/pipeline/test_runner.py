@@ -10,7 +10,7 @@ from pipeline.documents.parallel import spread
 from tests.pipeline import crashing
 
 LIMITS = Limits(seconds=30.0, megabytes=400.0)
-FEW_WORDS = pl.DataFrame({"text": ["A few words."]})
+FEW_WORDS = pl.DataFrame({"doc_id": ["a"], "source": ["a.md"], "text": ["A few words."]})
 
 
 def test_an_item_that_raises_costs_itself_in_this_process_too():
@@ -32,15 +32,19 @@ def test_calls_are_answered_in_their_order_whoever_answers():
 def test_light_work_starts_no_worker_unless_some_wait(monkeypatch):
     import os
 
-    [alone] = spread(Processes(1), pid, FEW_WORDS, **LIMITS._asdict())
-    assert alone.value == os.getpid()
+    def spread_over(runner):
+        [(_, answer)] = spread("clean", runner, pid, FEW_WORDS, dropped, **LIMITS._asdict())
+        return answer
+
+    dropped = []
+    assert spread_over(Processes(1)) == os.getpid()
     with open_runner("processes", 1, "") as runner:
         assert workers_are_kept()
-        [kept] = spread(runner, pid, FEW_WORDS, **LIMITS._asdict())
-        assert kept.value != os.getpid()
+        assert spread_over(runner) != os.getpid()
     with open_runner("inline", 0, "") as runner:
         [alone] = runner.guarded(pid, [0], LIMITS)
         assert alone.value == os.getpid()
+    assert not dropped
 
 
 def pid(_: object) -> int:

@@ -90,8 +90,9 @@ def stream(
             module._parameters[name] = None if part is None else emptied(part)
     rounded = getattr(torch, stored) if stored else compute_dtype("cpu")
     folder = ModelFolder(path, quantized=False, dtype=rounded)
+    instead = {name: part.to(rounded) for name, part in (trained or {}).items()}
     for block in folder.blocks:
-        _attach(model, folder, block, trained or {})
+        _attach(model, folder, block, instead)
     return model.eval()
 
 

@@ -81,7 +81,8 @@ def test_weights_that_layers_share_are_read_for_each_of_them(tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(tmp_path)
-    streamed, loaded = stream(tmp_path, "float32"), load_model(tmp_path, dtype=torch.float32)
+    streamed = stream(tmp_path, "float32", "float32")
+    loaded = load_model(tmp_path, dtype=torch.float32)
     ids = torch.tensor([[1, 5, 9, 200, 33, 7]])
     with torch.no_grad():
         for _ in range(2):
