@@ -19,6 +19,7 @@ import prefect.runtime
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
+from prefect.context import TagsContext
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
@@ -154,7 +155,9 @@ class Run:
             self.event("COMPLETE", stage.name, dataset=str(dataset), rows=dataset.rows)
             return dataset
 
-        return make()
+        # The tag of the command is for its flow run: for each task with one Prefect takes a slot.
+        with TagsContext(current_tags=set()):
+            return make()
 
     def _finished(
         self, stage: str, dataset: Dataset, seconds: float, note: str, reused: bool = False
