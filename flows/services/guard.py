@@ -34,7 +34,7 @@ def main(parent: int, grace: float, command: list[str]) -> int:
     signal.signal(signal.SIGINT, stop)
     # Grandchildren whose parent died come to this process instead of getting away.
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    tie = partial(_prctl, PR_SET_PDEATHSIG, signal.SIGTERM)
+    tie = partial(_end_with, os.getpid())
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=tie
     )
@@ -52,6 +52,14 @@ def main(parent: int, grace: float, command: list[str]) -> int:
         psutil.wait_procs(left, timeout=CHILDREN_SECONDS)
     code = child.wait()
     return code if code >= 0 else 128 - code  # by a signal: written as a shell does
+
+
+def _end_with(guard: int) -> None:
+    """Let this process, before its exec, end with its parent, which may be gone already."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's handler would only take note
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != guard:
+        os._exit(128 + signal.SIGTERM)
 
 
 def _prctl(option: int, value: int) -> None:

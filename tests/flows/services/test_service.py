@@ -1,5 +1,6 @@
 """Real processes under a guard and a supervisor: they end when they should, and come back."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -83,6 +84,12 @@ def test_kill_9_of_the_guard_ends_the_service_too(mark):
     guard.kill()
     guard.wait()
     eventually(lambda: not marked(mark))
+
+
+def test_a_service_whose_guard_was_killed_before_its_first_step_ends_there():
+    gone = "from flows.services.guard import _end_with; _end_with(0); print('it goes on')"
+    done = subprocess.run([sys.executable, "-c", gone], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, b"")
 
 
 def test_a_service_that_cannot_start_names_its_log(mark):
