@@ -155,7 +155,7 @@ class Run:
             self.event("COMPLETE", stage.name, dataset=str(dataset), rows=dataset.rows)
             return dataset
 
-        # The tag of the command is for its flow run: for each task with one Prefect takes a slot.
+        # The command's tag is for its flow run: Prefect takes a slot for each task that has one.
         with TagsContext(current_tags=set()):
             return make()
 

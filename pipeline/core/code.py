@@ -78,7 +78,7 @@ def _module(name: str) -> tuple[str, tuple[str, ...]]:
 
 @functools.cache
 def _names(root: Path) -> bytes:
-    """Return the names of all modules, by which an import of a name is one of a module."""
+    """Return the names of all modules, which tell whether an imported name is a module."""
     paths = (path for package in PACKAGES for path in (root / package).rglob("*.py"))
     return "\n".join(sorted(path.relative_to(root).as_posix() for path in paths)).encode()
 

@@ -67,7 +67,7 @@ class TrainSettings(Section):
     min_delta: Annotated[float, Field(ge=0)] = 0.002
     """Nats a token that count as gain."""
     checkpoint_steps: Annotated[int, Field(ge=1)] | None = None
-    """Steps between checkpoints, the most a crash costs. Empty: those of a minute."""
+    """Steps between checkpoints, the most a crash costs. Empty: one a minute."""
     max_steps: Annotated[int, Field(ge=0)] = 0
     """Stops earlier; 0: the epochs decide."""
     neftune_alpha: Annotated[float, Field(ge=0)] = 0.0
@@ -95,7 +95,7 @@ class TrainSettings(Section):
 
     def recipe(self) -> dict[str, Any]:
         """Return what a result depends on, as JSON has it."""
-        # Models of before count by the default of then.
+        # The default was 5 once: models that were trained then keep their fingerprint.
         return super().recipe() | {"checkpoint_steps": self.checkpoint_steps or 5}
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from flows.engine.settings_file import dump_settings, load_settings
 from pipeline.core.errors import SettingsError
-from pipeline.settings import Settings
+from pipeline.settings import Settings, TrainSettings
 
 
 def test_defaults_survive_being_written_and_read(tmp_path):
@@ -107,3 +107,8 @@ def test_a_country_without_known_ids_is_refused_with_those_that_have_some():
         SettingsError, match=r"no ids are known of UK; expected all, or some of .*GB"
     ):
         load_settings(None, ["clean.id_countries=['UK']"])
+
+
+def test_models_trained_when_checkpoints_came_every_five_steps_are_not_trained_again():
+    assert TrainSettings().recipe()["checkpoint_steps"] == 5
+    assert TrainSettings(checkpoint_steps=2).recipe()["checkpoint_steps"] == 2

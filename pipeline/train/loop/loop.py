@@ -25,8 +25,8 @@ from pipeline.train.peak_memory import free_memory, is_out_of_memory, peak_memor
 from pipeline.train.torch_processes import Processes, random_state, set_random_state
 
 CHECKPOINT_SECONDS = 60.0
-"""Between two checkpoints: one is written and flushed in a second or less, but a method that trains
-all weights of a model of 7B writes 76 GB."""
+"""Time between two checkpoints: of LoRA one takes a second or less, of all weights of a model of 7B
+it has 76 GB."""
 
 
 class EmbeddingNoise:
