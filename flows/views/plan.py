@@ -23,13 +23,20 @@ from pipeline.train.plan.shapes import Shape, read_folder
 
 USUAL_GPUS = ("t4", "l4", "a100-40", "a100-80", "h200")
 """Shown when none is named: each has more memory than the one before."""
-NOT_SHARDED = (
-    "the trainer shares the micro batches of a step and keeps the whole model in each process: an "
-    "fsdp file starts the processes, and spreads no weights; plan for the whole model on each card"
+SHARDED = (
+    "each process holds its share of the frozen base; LoRA and its kin are trained so, and judged "
+    "on one card, which holds the base whole"
 )
 GIGABYTE = 1e9
 COLUMNS = {
-    "weights": ("weights", "quantized weights", "trained weights", "rounded weights", "adapter"),
+    "weights": (
+        "weights",
+        "gathered blocks",
+        "quantized weights",
+        "trained weights",
+        "rounded weights",
+        "adapter",
+    ),
     "gradients": ("gradients",),
     "optimizer": ("optimizer", "best step"),
     "pass": ("activations", "logits"),
@@ -67,13 +74,20 @@ def make_plan(
         )
     shape = find_shape(base, settings)
     train = settings.train
-    batch = full_batch(train, work.supervised_share)
+    batches = {
+        kind: full_batch(train, work.supervised_share, device)
+        for kind, device in (("cpu", "cpu"), ("gpu", "cuda"))
+    }
     hardware = (this_machine(measure), *(card(name) for name in gpus or USUAL_GPUS))
-    plans = tuple(
-        plan(shape, settings_for(method, train, shape.hidden), batch, each, work, settings.evaluate)
-        for method in methods or METHODS
-        for each in hardware
-    )
+    shards = launch[1] if launch and launch[0] == "fsdp" else 1
+
+    def planned(method: str, each: Hardware) -> Plan:
+        of_method = settings_for(method, train, shape.hidden)
+        cut = shards if of_method.targets else 1  # LoRA and its kin
+        batch = batches[each.kind]
+        return plan(shape, of_method, batch, each, work, settings.evaluate, cut)
+
+    plans = tuple(planned(method, each) for method in methods or METHODS for each in hardware)
     written = None
     if launch is not None:
         kind, processes, file = launch
@@ -81,8 +95,8 @@ def make_plan(
         file.write_text(launch_config(kind, processes, on_cpu, shape.block), "utf-8")
         changed = f"--set train.processes={processes} --set train.launch_config={file}"
         written = {"file": str(file), "command": f"tuneloop run {changed}"}
-        written["note"] = NOT_SHARDED if kind == "fsdp" else ""
-    return Planned(shape, batch, work, hardware, plans, written)
+        written["note"] = SHARDED if kind == "fsdp" else ""
+    return Planned(shape, batches[hardware[1].kind], work, hardware, plans, written)
 
 
 def find_shape(base: str | None, settings: Settings) -> Shape:
@@ -131,7 +145,7 @@ def show(planned: Planned, *, itemised: bool, document: bool) -> None:
     if made := planned.launch:
         console.print(f"made  {made['file']}\nrun   {made['command']}", soft_wrap=True)
         if made["note"]:
-            console.print(f"warning  {made['note']}", style="yellow", soft_wrap=True)
+            console.print(made["note"], soft_wrap=True)
 
 
 def _print(console: Console, table: Table) -> None:
@@ -186,7 +200,8 @@ def _fits(planned: Planned) -> Table:
 def _cell(found: Plan) -> str:
     taken = words.duration(found.seconds)
     if found.fits:
-        return f"[green]{_gigabytes(found.peak)}, {taken}[/green]"
+        fewer = f" ({found.micro_batch_size} a pass)" * (found.micro_batch_size < found.asked)
+        return f"[green]{_gigabytes(found.peak)}, {taken}{fewer}[/green]"
     if found.micro_batch_size:
         rows = found.micro_batch_size
         return f"[yellow]{rows} row{'s' if rows > 1 else ''}, {taken}[/yellow]"

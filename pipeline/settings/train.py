@@ -41,14 +41,17 @@ class TrainSettings(Section):
     epochs: Annotated[float, Field(gt=0)] = 2
     batch_size: Annotated[int, Field(ge=1)] = 16
     """Effective: rows a step."""
-    micro_batch_size: Annotated[int, Field(ge=1)] = 8
-    """Rows in one forward pass at most; what all begin with (a system prompt) is computed once."""
-    micro_batch_tokens: Annotated[int, Field(ge=1)] = 1024
+    micro_batch_size: Annotated[int, Field(ge=1)] | None = None
+    """Rows in one forward pass at most; what all begin with (a system prompt) is computed once.
+    Empty: 8 on a CPU, on a GPU those of a step."""
+    micro_batch_tokens: Annotated[int, Field(ge=1)] | None = None
     """At most so many tokens, padding included, in one forward pass of several rows: this is what
-    bounds the memory. Half of them from then on where there is no memory for a pass."""
-    packing: bool = False
-    """Join rows up to max_tokens instead of padding them; they do not see each other (proven).
-    Off: at most an eighth of a pass is padding, and packs compute several times the attention."""
+    bounds the memory. Half of them from then on where there is no memory for a pass. Empty: 1,024
+    on a CPU, 8,192 on a GPU."""
+    packing: bool | None = None
+    """Join rows instead of padding them, up to max_tokens on a CPU, on a GPU up to a pass; they do
+    not see each other (proven). Empty: on a GPU with a kernel for it. On a CPU at most an eighth of
+    a pass is padding, and packs compute several times the attention."""
     max_tokens: Annotated[int, Field(ge=32)] = 512
     """Longer prompts are cut from the left; a response is never cut, its row goes."""
     warmup_share: Share = 0.05
@@ -78,7 +81,7 @@ class TrainSettings(Section):
     forgetting; 0: none, 0.1 is a start."""
     dequantize: Literal["auto", "once", "each_time"] = "auto"
     """Of a 4-bit base: unpack the weights once, for 2 bytes a parameter, or in each pass, with the
-    same result. auto: once on a CPU, where each unpacking costs more than the memory is worth."""
+    same result. auto: once on a CPU, and on a GPU where that leaves half of its memory free."""
     distill_model: Path | None = None
     """Folder of a larger model with the same tokenizer, whose distribution is learned as well;
     empty: none. A teacher's answers as data need no such thing."""
@@ -95,8 +98,13 @@ class TrainSettings(Section):
 
     def recipe(self) -> dict[str, Any]:
         """Return what a result depends on, as JSON has it."""
-        # The default was 5 once: models that were trained then keep their fingerprint.
-        return super().recipe() | {"checkpoint_steps": self.checkpoint_steps or 5}
+        # What is empty was a number once: models that were trained then keep their fingerprint.
+        return super().recipe() | {
+            "checkpoint_steps": self.checkpoint_steps or 5,
+            "micro_batch_size": self.micro_batch_size or 8,
+            "micro_batch_tokens": self.micro_batch_tokens or 1024,
+            "packing": bool(self.packing),
+        }
 
 
 class ModelSettings(Section):

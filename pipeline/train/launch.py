@@ -78,8 +78,8 @@ def launch(
 def launch_config(kind: Kind, processes: int, cpu: bool, block: str = "") -> str:
     """Return the configuration of `accelerate launch`, in accelerate's own format.
 
-    ``fsdp`` is for a program that lets accelerate spread its model (our trainer keeps it whole):
-    ``block``, a class of the base model, is what is gathered at a time.
+    ``fsdp`` spreads the frozen base over the processes: ``block``, a class of the base model, is
+    what is gathered at a time.
     """
     import yaml  # type: ignore[import-untyped]
 
@@ -99,13 +99,13 @@ def launch_config(kind: Kind, processes: int, cpu: bool, block: str = "") -> str
             "fsdp_transformer_layer_cls_to_wrap": block,
             "fsdp_reshard_after_forward": True,
             "fsdp_state_dict_type": "FULL_STATE_DICT",
-            "fsdp_cpu_ram_efficient_loading": not cpu,
+            "fsdp_cpu_ram_efficient_loading": False,  # transformers would load for the first alone
         }
     return str(yaml.safe_dump(config))
 
 
 def _follow(command: list[str]) -> None:
-    last = refused = ""
+    first = refused = ""
     environment = FEW_PRIMITIVES | os.environ
     with Popen(
         command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, text=True, env=environment
@@ -117,7 +117,7 @@ def _follow(command: list[str]) -> None:
                 elif line.startswith('{"error"'):
                     refused = refused or json.loads(line)["error"]
                 elif "Error: " in line and not line.startswith((" ", "torch.distributed.elastic")):
-                    last = line.strip()
+                    first = first or line.strip()  # what ends the other processes comes later
         except BaseException:
             process.terminate()  # a launcher ends its processes; a checkpoint is left
             raise
@@ -125,7 +125,7 @@ def _follow(command: list[str]) -> None:
         raise TrainingError(refused)
     if process.returncode:
         raise TrainingError(
-            f"train: its process ended with code {process.returncode} ({last or 'no message'}); "
+            f"train: its process ended with code {process.returncode} ({first or 'no message'}); "
             "expected a result; mend what it says, or set train.processes = 1; code -9 means that "
             "the system had no memory left: choose a smaller train.micro_batch_tokens or run again"
         )

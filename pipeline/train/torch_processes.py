@@ -1,16 +1,26 @@
 """Several processes on one training, through accelerate: who computes what, and what is summed.
 
-Each process has the whole model and takes its part of the micro batches of a step. Gradients are
+Each process has the whole adapter and takes its part of the micro batches of a step. Gradients are
 summed once a step, weighted by tokens (DDP would average): the update is that of one process, but
 for the order of a sum. All clip, update and stop alike; the first one alone writes.
+
+Of the frozen base each has the whole too, or, started by a configuration for FSDP, its share of
+every block (FSDP2, torch's ``fully_shard``), which is gathered while that block computes.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
+from torch import nn
 
 from pipeline.train.batch.batches import Step
+from pipeline.train.models.quantized import linear4bit_layers
+
+TURN = timedelta(hours=2)  # a process waits so long for others, which load 70B one after the other
 
 
 class Processes:
@@ -18,17 +28,58 @@ class Processes:
 
     def __init__(self, device: str) -> None:
         """Join the others, by gloo on a CPU and nccl on GPUs; waits until all are there."""
-        from accelerate import Accelerator
+        from accelerate import Accelerator, InitProcessGroupKwargs
 
-        self._accelerator = Accelerator(cpu=device == "cpu")
+        patient = InitProcessGroupKwargs(timeout=TURN)
+        self._accelerator = Accelerator(cpu=device == "cpu", kwargs_handlers=[patient])
         self.rank: int = self._accelerator.process_index
         self.count: int = self._accelerator.num_processes
         self.first = self.rank == 0
         """Whether this is the one that writes."""
+        self.sharded = os.environ.get("ACCELERATE_USE_FSDP") == "true"
+        """Whether the base is spread over the processes: those of a CPU know it by this alone."""
 
     def part(self, batches: Step) -> Step:
-        """Return the micro batches of this process; maybe none."""
-        return batches[self.rank :: self.count]
+        """Return the micro batches of this process; maybe none.
+
+        Where the base is spread all have the same number, some of them empty: a block is gathered
+        from every process, by every process.
+        """
+        mine = batches[self.rank :: self.count]
+        most = -(-len(batches) // self.count)
+        return mine + [[]] * (most - len(mine)) if self.sharded else mine
+
+    @contextmanager
+    def one_by_one(self) -> Iterator[None]:
+        """Let the processes do something in turn, which takes the memory of the host."""
+        for _ in range(self.rank):
+            self._accelerator.wait_for_everyone()
+        yield
+        for _ in range(self.rank, self.count):
+            self._accelerator.wait_for_everyone()
+
+    def spread(self, model: Any) -> Iterator[Any]:
+        """Keep this process's share of the frozen weights of each block of a decoder, in place.
+
+        Yields each block whole, on the device, before it is cut. What is trained stays whole, and
+        so do the embedding and the head.
+        """
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        device = self._accelerator.device
+        mesh = init_device_mesh(device.type, (self.count,))
+        decoder = model.get_base_model().get_decoder()
+        whole = {part for part in model.parameters() if part.requires_grad}
+        for block in decoder_blocks(decoder):
+            yield block.to(device)
+            for layer in linear4bit_layers(block).values():
+                _as_bfloat16(layer)
+            fully_shard(block, mesh=mesh, ignored_params=whole)
+        blocks = {part for block in decoder_blocks(decoder) for part in block.parameters()}
+        whole |= set(decoder.parameters()) - blocks
+        fully_shard(decoder.to(device), mesh=mesh, ignored_params=whole)
+        model.to(device)
 
     def sum_gradients(self, parameters: Mapping[str, Any], loss: float) -> float:
         """Add up gradients, in place, and the loss over all processes; one exchange."""
@@ -59,7 +110,7 @@ class Processes:
             found |= {f"{name.split()[0]} {rank}": each.cpu() for rank, each in enumerate(every)}
         return found
 
-    def spread(self, parameters: Mapping[str, Any]) -> float:
+    def difference(self, parameters: Mapping[str, Any]) -> float:
         """Return the largest difference between processes of any tensor's sum: 0 when equal."""
         sums = torch.stack([part.detach().double().sum() for part in parameters.values()])
         every = self._accelerator.gather(sums[None])
@@ -69,6 +120,27 @@ class Processes:
         """Wait for the others and part."""
         self._accelerator.wait_for_everyone()
         self._accelerator.end_training()
+
+
+def decoder_blocks(decoder: Any) -> Any:
+    """Return the list of blocks of a decoder: the longest of its own lists."""
+    return max((part for part in decoder.children() if isinstance(part, nn.ModuleList)), key=len)
+
+
+def held_share(decoder: Any) -> float:
+    """Return the share of the frozen values of a decoder's blocks that this process holds."""
+    from torch.distributed.tensor import DTensor
+
+    parts = [part for part in decoder_blocks(decoder).parameters() if not part.requires_grad]
+    local = (part.to_local() if isinstance(part, DTensor) else part for part in parts)
+    return float(sum(part.numel() for part in local) / sum(part.numel() for part in parts))
+
+
+def _as_bfloat16(layer: Any) -> None:
+    """Hold the bytes of a layer in 4 bits as a bfloat16 parameter: one of bytes cannot be cut."""
+    layer.quant_state, layer.quant_storage = layer.weight.quant_state, torch.bfloat16
+    values = layer.weight.data.view(-1).view(torch.bfloat16)[:, None]
+    layer.weight = nn.Parameter(values, requires_grad=False)
 
 
 def random_state(rank: int = 0) -> dict[str, Any]:

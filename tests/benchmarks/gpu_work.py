@@ -17,7 +17,8 @@ from pipeline.train.models.base_model import BaseModel, load_tokenizer, resolve_
 from pipeline.train.models.device import choose_device, compute_dtype
 from pipeline.train.plan.activations import Batch, activation_bytes, largest_batch
 from pipeline.train.plan.catalogue import CATALOGUE
-from pipeline.train.plan.estimate import flops_per_token
+from pipeline.train.plan.estimate import decided, flops_per_token
+from pipeline.train.plan.hardware import training_machine
 from pipeline.train.plan.memory import memory
 from pipeline.train.plan.shapes import read_folder
 from schemas.pairs import Examples
@@ -67,10 +68,10 @@ SHAPES = {
 }  # fmt: skip
 OURS: dict[str, dict[str, Any]] = {
     "tuneloop": {},
-    "tuneloop, large passes": {"micro_batch_size": 512},
-    "tuneloop, unpacked once": {"micro_batch_size": 512, "dequantize": "once"},
+    "tuneloop, padded": {"packing": False},
+    "tuneloop, in 4 bits": {"dequantize": "each_time"},
 }
-"""What each arm of ours changes in the settings; a large pass has as many tokens as TRL's."""
+"""What each arm of ours changes in the settings."""
 TRL = ("trl packed", "trl packed, Liger", "trl tuned", "trl defaults")
 
 
@@ -97,7 +98,7 @@ class Job:
         )  # fmt: skip
         base = self.base()
         examples = make_rows(base, low, high, batch * steps)
-        return plan_work(base, settings, examples, slice(WARM, WARM + TIMED))
+        return plan_work(base, settings, examples, slice(WARM, WARM + TIMED), DEVICE)
 
     def asked(self) -> Any:
         """Return the rows of the evaluation."""
@@ -132,11 +133,15 @@ def planned(path: Path, work: Work, rows: int = 0) -> int:
     On a GPU those of tensors, as torch counts them: without its allocator and the CUDA context.
     """
     passes = (part for step in work.steps for part in step)
-    batch = largest_batch(passes, work.lengths, work.trained)
+    packed = bool(work.settings.packing)
+    # Rows that are packed on a GPU attend alone: no mask is kept.
+    largest = largest_batch(passes, work.lengths, work.trained, packing=packed)
+    batch = replace(largest, masked=False)
     if rows:
         batch = replace(batch, rows=rows, supervised=batch.supervised * rows // batch.rows)
     shape = read_folder(path)
     settings = resolved(work.settings, shape.hidden)
+    settings = decided(shape, settings, training_machine(DEVICE))
     items = memory(
         shape, settings, batch, "gpu" if card() else "cpu", compute_dtype(DEVICE).itemsize
     )

@@ -148,7 +148,7 @@ def child() -> None:
     long = lengths(rows.train)
     passes = [part for step in plan_steps(long, settings) for part in step]
     trained = [supervised(labels) for labels in rows.train["labels"]]
-    batch = largest_batch(passes, long, trained, packing=settings.packing)
+    batch = largest_batch(passes, long, trained, packing=bool(settings.packing))
     shape = read_folder(base.path)
     start = resident("VmHWM")
     work = Path(given["work"])

@@ -37,7 +37,7 @@ def test_rows_have_as_many_tokens_as_asked_for_and_a_third_is_supervised(models_
         assert sum(map(supervised, rows["labels"])) == pytest.approx(sum(lengths(rows)) / 3, 0.06)
 
 
-@pytest.mark.parametrize("name", ["tuneloop", "tuneloop, unpacked once", *TRL[::3]])
+@pytest.mark.parametrize("name", ["tuneloop", "tuneloop, in 4 bits", *TRL[::3]])
 def test_an_arm_trains_and_says_how_fast_and_how_large(arm, name):
     method = "qlora" if "unpacked" in name else "lora"
     found = arm("training", arm=name, method=method, rows="S", share=1, flops=1e12)
@@ -84,10 +84,10 @@ def test_a_row_says_what_failed_and_what_had_no_time(tmp_path):
 
 
 class Told(gpu.Bench):
-    """A card on which ours is 1.2 times as fast, and large passes run out of memory twice."""
+    """A card on which ours is 1.2 times as fast, and TRL's passes run out of memory twice."""
 
     def _process(self, told):
-        if "large" in told["arm"] and told["share"] > 0.25:
+        if told["arm"] == "trl tuned" and told["share"] > 0.25:
             return {"error": "OutOfMemoryError: CUDA out of memory", "out_of_memory": True}
         rate = 120 if told["arm"] == "tuneloop" else 100
         return {"measured": "", "rate": rate, "peak": 8 * 1e9, "used": 0.5 * told["flops"]}
@@ -97,9 +97,7 @@ def test_the_fastest_of_both_sides_are_compared_on_each_kind_of_rows(tmp_path):
     bench = Told("7b", tmp_path, 0.0, found=[{"flops": 1e15, "copied": 1e12}])
     gpu.training(bench)
     found = {(row["part"], row["arm"]): row for row in bench.rows}
-    assert (
-        found["lora S", "tuneloop, large passes"]["verdict"] == ""
-    )  # a quarter of the tokens fits
+    assert found["lora S", "trl tuned"]["verdict"] == "", "a quarter of the tokens fits"
     rates = [found[part, "rate of the fastest, ours / TRL's"] for part in ("lora S", "qlora L")]
     assert [(row["measured"], row["verdict"]) for row in rates] == [
         ("1.20", "MISSED"),

@@ -85,9 +85,12 @@ class Work:
 
 def plan_work(
     base: BaseModel, settings: TrainSettings, examples: DataFrame[Examples] | None = None,
-    timed: slice = slice(1, None),
+    timed: slice = slice(1, None), device: str = "cpu",
 ) -> Work:  # fmt: skip
-    """Lay out the steps of a training on the rows of the repository, or on others."""
+    """Lay out the steps of a training on the rows of the repository, or on others.
+
+    As they are on a device: on a GPU rows are packed where the settings leave it to us.
+    """
     from pipeline.text.chat import IGNORED
     from pipeline.train.batch.batches import plan_steps
     from pipeline.train.batch.rows import lengths, supervised, tokenize
@@ -97,7 +100,9 @@ def plan_work(
     rows = tokenize(examples, load_tokenizer(base.path), settings.max_tokens).train
     if rows["pair_id"] != examples["pair_id"].to_list():
         raise SystemExit("the rows are not as they were: some cannot be trained on")
-    planned = plan_steps(lengths(rows), settings)
+    if settings.packing is None:
+        settings = settings.model_copy(update={"packing": device == "cuda"})
+    planned = plan_steps(lengths(rows), settings, device)
     order = [row for step in planned for batch in step for row in batch]
     all_labels = list(rows["labels"])
     labels = (label for row in order for label in all_labels[row] if label != IGNORED)

@@ -45,7 +45,7 @@ def test_it_writes_what_accelerate_launch_takes(tmp_path):
     assert file.is_file()
     text = shown.stdout.replace("\n", "")
     assert f"tuneloop run --set train.processes=2 --set train.launch_config={file}" in text
-    assert "spreads no weights" in text
+    assert "each process holds its share of the frozen base" in text
 
 
 @pytest.mark.parametrize(

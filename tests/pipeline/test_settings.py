@@ -112,3 +112,6 @@ def test_a_country_without_known_ids_is_refused_with_those_that_have_some():
 def test_models_trained_when_checkpoints_came_every_five_steps_are_not_trained_again():
     assert TrainSettings().recipe()["checkpoint_steps"] == 5
     assert TrainSettings(checkpoint_steps=2).recipe()["checkpoint_steps"] == 2
+    limits = {"micro_batch_size": 8, "micro_batch_tokens": 1024, "packing": False}
+    assert TrainSettings().recipe() == TrainSettings(**limits, checkpoint_steps=5).recipe()
+    assert TrainSettings(packing=True).recipe()["packing"] is True

@@ -9,7 +9,7 @@ from torch.autograd import Function
 from torch.nn.functional import cross_entropy
 
 from pipeline.text.chat import IGNORED
-from pipeline.train.batch.batches import PIECE
+from pipeline.train.batch.batches import GPU_PIECE, PIECE
 from pipeline.train.methods.targets import keeps_keys
 from pipeline.train.peak_memory import is_out_of_memory
 
@@ -29,14 +29,15 @@ class HeadLoss(Function):
         """Return the loss in nats, float32, of states (tokens, width) and targets (tokens,)."""
         parts = []
         gradient = torch.empty_like(states) if ctx.needs_input_grad[0] else None
-        for first in range(0, len(states), PIECE):
-            piece, ids = states[first : first + PIECE], targets[first : first + PIECE, None]
+        size = PIECE if states.device.type == "cpu" else GPU_PIECE
+        for first in range(0, len(states), size):
+            piece, ids = states[first : first + size], targets[first : first + size, None]
             logs = torch.log_softmax((piece @ weight.t()).float(), -1)
             parts.append(-logs.gather(1, ids).sum())
             if gradient is not None:
                 of_logits = logs.exp_()
                 of_logits.scatter_add_(1, ids, torch.full_like(ids, -1, dtype=logs.dtype))
-                gradient[first : first + PIECE] = of_logits.to(states.dtype) @ weight
+                gradient[first : first + size] = of_logits.to(states.dtype) @ weight
         ctx.save_for_backward(gradient)
         return torch.stack(parts).sum()
 

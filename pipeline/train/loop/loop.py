@@ -71,6 +71,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.sizes = lengths(self.rows.train)
+        self.settings = batches.sized(self.settings, self.model.device.type)
 
     def go(self, fingerprint: str) -> tuple[History, dict[str, Any]]:
         """Train from the last checkpoint, or from the start, to the end."""
@@ -79,7 +80,7 @@ class Run:
         groups = parameter_groups(self.model, settings)
         optimizer = make_optimizer(groups, settings, self.model.device.type)
         rates = [group["lr"] for group in optimizer.param_groups]
-        steps = batches.plan_steps(self.sizes, settings)
+        steps = batches.plan_steps(self.sizes, settings, self.model.device.type)
         total = len(steps)
         loss, learned = self._losses(steps[0])
         self.noise = EmbeddingNoise(self.model, settings.neftune_alpha)
@@ -127,6 +128,7 @@ class Run:
         drawn = settings.neftune_alpha or settings.dropout
         # On a GPU a second pass through the layers costs more than it saves.
         share = not (drawn or settings.gradient_checkpointing or self.model.device.type == "cuda")
+        share &= not self._sharded  # all processes run every block equally often
         several = [rows for rows in step if len(rows) > 1] or step
         few = min(several, key=lambda rows: len(rows) * max(sizes[row] for row in rows))
         while True:
@@ -137,7 +139,7 @@ class Run:
                     learned = distilled_loss(self.model, self.teacher, settings, batch, share)
                 return loss, learned
             except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error) or len(few) == 1:
+                if not is_out_of_memory(error) or len(few) == 1 or self._sharded:
                     raise
             few = few[: len(few) // 2]
             free_memory()
@@ -152,7 +154,7 @@ class Run:
         tokens = sum(supervised(labels) for each in passes for labels in each["labels"])
 
         def learn(rows: list[int]) -> Any:
-            part = loss(*self._batch(self.rows.train, rows, self.noise)) / tokens
+            part = self._of(rows, self.rows.train, loss, self.noise) / tokens
             part.backward()
             return part.detach()
 
@@ -187,7 +189,7 @@ class Run:
         Where there is no memory for one, gradients and random numbers are those of the start again,
         and passes have half of its tokens from then on: of the same rows, the same sum.
         """
-        random, packing = random_state(), self.settings.packing
+        random, packing = random_state(), bool(self.settings.packing)
         while True:
             room, done = history.room, list[Any]()
             passes = [
@@ -198,7 +200,8 @@ class Run:
                     done.append(each(rows))
                 return math.fsum(map(float, done))
             except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error) or len(passes[len(done)]) == 1:
+                few = self._sharded or len(passes[len(done)]) == 1
+                if few or not is_out_of_memory(error):  # the other processes would wait for ever
                     raise
             # Not within the block: the error holds the tensors of the pass.
             self.model.zero_grad(set_to_none=True)
@@ -244,15 +247,17 @@ class Run:
         # No gradients are kept, so twice the rows fit.
         numbers, sizes, settings = range(len(rows)), lengths(rows), self.settings
         if settings.packing:
-            passes = batches.first_fit(numbers, sizes, 2 * settings.max_tokens)
+            room = 2 * batches.pack_room(settings, self.model.device.type)
+            passes = batches.first_fit(numbers, sizes, room)
         else:
+            assert settings.micro_batch_size and settings.micro_batch_tokens, "sized"
             size, room = 2 * settings.micro_batch_size, 2 * settings.micro_batch_tokens
             passes = batches.passes(numbers, sizes, size, room)
         if self.processes:
             passes = self.processes.part(passes)
 
         def measure(batch: list[int]) -> Any:
-            return loss(*self._batch(rows, batch))
+            return self._of(batch, rows, loss)
 
         with torch.no_grad():
             summed = self._summed(history or History(fingerprint=""), passes, sizes, measure)
@@ -260,10 +265,21 @@ class Run:
             summed = self.processes.sum(summed)
         return summed / sum(supervised(labels) for labels in rows["labels"])
 
+    @property
+    def _sharded(self) -> bool:
+        return self.processes is not None and self.processes.sharded
+
+    def _of(
+        self, numbers: list[int], rows: Any, loss: Loss, noise: EmbeddingNoise | None = None
+    ) -> Any:
+        """Return the loss of a pass; of an empty one 0, computed beside the other processes."""
+        weight = 1 if numbers else 0
+        return weight * loss(*self._batch(rows, numbers or [0], noise))
+
     def _batch(
         self, rows: Any, numbers: Sequence[int], noise: EmbeddingNoise | None = None
     ) -> tuple[Any, ...]:
-        batch, packed = rows[list(numbers)], self.settings.packing
+        batch, packed = rows[list(numbers)], bool(self.settings.packing)
         if noise is not None:
             noise.expect(lengths(batch), packed=packed)
         return (batches.pack if packed else batches.collate)(batch, self.model.device)

@@ -2,10 +2,11 @@
 
 The loop is a plain one, since it is faster than the general trainers (``make bench`` compares). It
 sorts rows by length, runs the output head on supervised positions only, a piece at a time, computes
-what rows begin with once, and trains fused layers (:mod:`pipeline.train.cpu.fused`).
+what rows begin with once, and trains fused layers (:mod:`pipeline.train.loop.fused`).
 """
 
 import json
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -15,12 +16,15 @@ import torch
 from pandera.typing.polars import DataFrame
 
 from pipeline.core.cache import digest
+from pipeline.core.errors import TrainingError
 from pipeline.core.store import DROPPED
 from pipeline.settings import ModelSettings, TrainSettings
 from pipeline.text.chat_template import template_digest
+from pipeline.train.batch.batches import sized
 from pipeline.train.batch.rows import Rows, supervised, tokenize
-from pipeline.train.cpu.fused import fused
+from pipeline.train.loop.attention import attention, packs
 from pipeline.train.loop.checkpoint import Measured
+from pipeline.train.loop.fused import fused
 from pipeline.train.loop.loop import Run
 from pipeline.train.methods import METHODS, parameter_groups, resolved
 from pipeline.train.models import adapter
@@ -37,7 +41,13 @@ from pipeline.train.proofs.data import (
     prove_template,
     shown_masks,
 )
-from pipeline.train.proofs.model import prove_equal, prove_four_bits, prove_model, prove_targets
+from pipeline.train.proofs.model import (
+    prove_equal,
+    prove_four_bits,
+    prove_model,
+    prove_sharded,
+    prove_targets,
+)
 from pipeline.train.torch_processes import Processes
 from schemas.base import Drops
 from schemas.pairs import Examples
@@ -106,11 +116,25 @@ def train(
     proofs += [prove_template(rows, base), *prove_mask(rows, tokenizer)]
     teacher = find_teacher(settings, work)
     guide = load_teacher(teacher, tokenizer, model_settings) if teacher else None
-    devices = [0] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices), ExitStack() as stack:
         torch.manual_seed(settings.seed)
-        model = adapter.load_base(base, model_settings, METHODS[settings.method].quantized)
-        model, proven = _prepared(model, rows, settings)
+        shards = processes if processes and processes.sharded else None
+        with shards.one_by_one() if shards else nullcontext():
+            model, unpacked = _prepared(base, model_settings, rows, settings, proofs, shards)
+            parts = shards.spread(model) if shards else ()
+            fused_layers = stack.enter_context(fused(model, parts))
+        if settings.packing is None:
+            together = model.device.type == "cuda" and packs(model, guide, rows.train)
+            settings = settings.model_copy(update={"packing": together})
+        settings = sized(settings, model.device.type)
+        stack.enter_context(attention(model, guide, packing=bool(settings.packing)))
+        if shards:
+            proofs.append(prove_sharded(shards, model))
+        if METHODS[settings.method].quantized and not unpacked:
+            proofs.append(prove_four_bits(model, rows.train))
+        rate = parameter_groups(model, settings)[0]["lr"]
+        proofs += prove_model(model, rows.train, packing=bool(settings.packing), rate=rate)
         card = _run_card(base, tokenizer, settings, rows, model)
         replayed = set(examples.filter(origin="replay")["pair_id"])
         if replayed:
@@ -119,10 +143,7 @@ def train(
             card["distilled_from"] = {"name": teacher.name, "digest": teacher.digest}
         content = [split[:] for split in (rows.train, rows.validation)]
         fingerprint = digest(card | {"content": content})
-        with fused(model) as fused_layers:
-            run = Run(model, rows, settings, work, processes, guide)
-            history, best = run.go(fingerprint)
-    proofs += proven
+        history, best = Run(model, rows, settings, work, processes, guide).go(fingerprint)
     if processes:
         proofs.append(prove_equal(processes, model))
     if processes is None or processes.first:
@@ -145,18 +166,29 @@ def train(
     )
 
 
-def _prepared(model: Any, rows: Rows, settings: TrainSettings) -> tuple[Any, list[Proof]]:
+def _prepared(
+    base: BaseModel, model_settings: ModelSettings, rows: Rows, settings: TrainSettings,
+    proofs: list[Proof], shards: Processes | None,
+) -> tuple[Any, bool]:  # fmt: skip
+    """Return the base with its adapter, and whether its 4 bits were unpacked; adds to the proofs.
+
+    One that is spread over processes is on the host still: it may be too large for any device.
+    """
     method = METHODS[settings.method]
+    if shards and method.preset.targets is None:
+        raise TrainingError(
+            f"train.launch_config: fsdp found with method {method.name}; expected LoRA or its kin, "
+            'beside a frozen base that is spread; set train.method = "qlora", or write the file '
+            "with `tuneloop plan --launch ddp`"
+        )
+    model = adapter.load_base(base, model_settings, method.quantized, on_host=bool(shards))
     check_rows(rows, model, settings)
     model = adapter.attach_adapter(model, method, settings, rows.train[:START_ROWS]["input_ids"])
-    proofs = prove_targets(model, settings)
-    if method.quantized:
-        proofs.append(prove_four_bits(model, rows.train))
-        if dequantizes_once(settings, model.device.type):
-            dequantize(model)
-    rate = parameter_groups(model, settings)[0]["lr"]
-    proofs += prove_model(model, rows.train, packing=settings.packing, rate=rate)
-    return model, proofs
+    proofs += prove_targets(model, settings)
+    if not method.quantized or shards or not dequantizes_once(settings, model):
+        return model, False
+    proofs.append(prove_four_bits(model, rows.train))
+    return dequantize(model), True
 
 
 def _run_card(

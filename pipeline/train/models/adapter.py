@@ -17,7 +17,7 @@ from pipeline.train.methods.targets import TokenRows, check_targets
 from pipeline.train.methods.whole import plain_weights
 from pipeline.train.models import base_model
 from pipeline.train.models.base_model import BaseModel, load_tokenizer
-from pipeline.train.models.device import choose_device, configure_torch
+from pipeline.train.models.device import choose_device, compute_dtype, configure_torch
 from pipeline.train.models.quantized import dequantize, has_room_unpacked, load_quantized
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -25,13 +25,19 @@ RESULT = "training.json"
 _PARAMETRIZED = re.compile(r"\.parametrizations\.(\w+)\.original$")
 
 
-def load_base(base: BaseModel, model_settings: ModelSettings, quantized: bool) -> Any:
-    """Load the base model onto its device, in NF4 if asked for, or if that is how it is stored."""
+def load_base(
+    base: BaseModel, model_settings: ModelSettings, quantized: bool, *, on_host: bool = False
+) -> Any:
+    """Load the base model onto its device, in NF4 if asked for, or if that is how it is stored.
+
+    ``on_host`` leaves it in the memory of the host, in the compute type of the device.
+    """
     configure_torch(model_settings)
     device = choose_device(model_settings)
+    place, dtype = ("cpu", compute_dtype(device)) if on_host else (device, None)
     if quantized or base_model.stored_in_four_bits(base.path):
-        return load_quantized(base.path, device)
-    return base_model.load_model(base.path, device)
+        return load_quantized(base.path, place, dtype)
+    return base_model.load_model(base.path, place, dtype)
 
 
 def attach_adapter(

@@ -178,7 +178,9 @@ def load_model(
 ) -> Any:
     """Load the weights of a base model as a ``PreTrainedModel`` in evaluation mode."""
     _, automatic, kind = model_class(path)
-    named = {} if quantization_config is None else {"quantization_config": quantization_config}
+    # Without a place bitsandbytes takes the GPU, where there is one, whatever the device is.
+    quantized = {"quantization_config": quantization_config, "device_map": {"": device}}
+    named = {} if quantization_config is None else quantized
     model: Any = automatic.from_pretrained(
         path,
         dtype=compute_dtype(device) if dtype is None else dtype,

@@ -15,9 +15,9 @@ from pipeline.train.models.base_model import load_model, stored_in_four_bits
 from pipeline.train.models.device import compute_dtype
 
 
-def load_quantized(path: Path, device: str = "cpu") -> Any:
+def load_quantized(path: Path, device: str = "cpu", dtype: Any = None) -> Any:
     """Load a base model in NF4 with double quantization (Dettmers et al. 2023), guarded."""
-    dtype, stored = compute_dtype(device), stored_in_four_bits(path)
+    dtype, stored = dtype or compute_dtype(device), stored_in_four_bits(path)
     model = load_model(path, device, dtype, quantization_config=four_bits(path, dtype))
     for layer in linear4bit_layers(model).values():  # stored ones name a type of their own
         layer.compute_dtype = layer.weight.quant_state.dtype = dtype
@@ -80,6 +80,10 @@ def has_room_unpacked(model: Any, free: int) -> bool:
     return int(sum(sizes)) <= free / 2
 
 
-def dequantizes_once(settings: TrainSettings, device: str) -> bool:
-    """Return whether training unpacks its 4-bit base once, which ``auto`` does on a CPU."""
-    return settings.dequantize == "once" or (settings.dequantize == "auto" and device == "cpu")
+def dequantizes_once(settings: TrainSettings, model: Any) -> bool:
+    """Return whether training unpacks the 4-bit layers of a model once, on its device."""
+    if settings.dequantize != "auto" or model.device.type == "cpu":
+        return settings.dequantize != "each_time"
+    import torch
+
+    return has_room_unpacked(model, torch.cuda.mem_get_info(model.device)[0])

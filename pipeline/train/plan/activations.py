@@ -1,7 +1,7 @@
 """What the forward pass keeps for the backward pass, counted tensor by tensor.
 
 Derived from what autograd saves in the decoders of transformers 5.23 with the layers of
-:mod:`pipeline.train.cpu.fused`, and SDPA attention or that of :mod:`.cpu.attention`. A test finds
+:mod:`pipeline.train.loop.fused`, and SDPA attention or that of :mod:`.cpu.attention`. A test finds
 the same bytes in real models, method by method, for Llama and its kin (``Shape.counted``); for
 others the widths of their layers stand in.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.settings import TrainSettings
-from pipeline.train.batch.batches import PIECE
+from pipeline.train.batch.batches import PIECE, sized
 from pipeline.train.plan.shapes import PROMPTS, Linear, Shape, bottlenecks, low_rank
 
 FLOAT32 = 4  # bytes of a value: adapters, norms and the loss are computed in float32
@@ -34,10 +34,16 @@ class Batch:
         return self.rows * self.tokens
 
 
-def full_batch(settings: TrainSettings, share: float = SUPERVISED_SHARE) -> Batch:
-    """Return the largest pass there can be: every row as long as train.max_tokens allows."""
-    tokens = settings.max_tokens
-    if settings.packing:
+def full_batch(
+    settings: TrainSettings, share: float = SUPERVISED_SHARE, device: str = "cpu"
+) -> Batch:
+    """Return the largest pass there can be: every row as long as train.max_tokens allows.
+
+    Rows that a GPU packs keep what padded ones of that length do: each attends alone.
+    """
+    tokens, settings = settings.max_tokens, sized(settings, device)
+    assert settings.micro_batch_size and settings.micro_batch_tokens, "sized"
+    if settings.packing and device == "cpu":
         return Batch(1, tokens, round(share * tokens), masked=True)
     room = max(1, settings.micro_batch_tokens // tokens)
     rows = min(settings.micro_batch_size, settings.batch_size, room)
@@ -93,7 +99,9 @@ def activation_bytes(
     return found
 
 
-def logits_bytes(shape: Shape, settings: TrainSettings, supervised: int, value: int) -> int:
+def logits_bytes(
+    shape: Shape, settings: TrainSettings, supervised: int, value: int, piece: int = PIECE
+) -> int:
     """Return the bytes of the logits at their peak, when their gradient is made.
 
     The log of the softmax and its gradient in float32, and from bfloat16 the gradient in that type;
@@ -104,7 +112,7 @@ def logits_bytes(shape: Shape, settings: TrainSettings, supervised: int, value: 
         return supervised * shape.vocabulary * DISTILLED_LOGITS * FLOAT32
     if settings.method == "full":
         return supervised * shape.vocabulary * (2 * FLOAT32 + (value if value < FLOAT32 else 0))
-    pieces = min(supervised, PIECE) * shape.vocabulary * 2 * FLOAT32
+    pieces = min(supervised, piece) * shape.vocabulary * 2 * FLOAT32
     return pieces + states_bytes(shape, supervised, value)
 
 

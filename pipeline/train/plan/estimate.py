@@ -1,6 +1,6 @@
 """The plan of a training: memory and time of a method on one piece of hardware, and warnings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.settings import EvaluateSettings, TrainSettings
@@ -44,7 +44,8 @@ class Plan:
     judging: tuple[Item, ...]  # of the evaluation: on a GPU of as many prompts as there is room for
     peak: int  # bytes, the larger of both sums
     fits: bool
-    micro_batch_size: int  # rows in a pass that fit, at most the settings'; 0 if not one does
+    asked: int  # rows in a pass, by the settings
+    micro_batch_size: int  # of them those that fit; 0 if not one does
     tokens_per_second: float
     seconds: float
     warnings: tuple[str, ...]
@@ -60,16 +61,16 @@ def settings_for(method: str, settings: TrainSettings, width: int) -> TrainSetti
 
 def plan(
     shape: Shape, settings: TrainSettings, batch: Batch, hardware: Hardware, work: Work,
-    evaluate: EvaluateSettings,
+    evaluate: EvaluateSettings, shards: int = 1,
 ) -> Plan:  # fmt: skip
-    """Return the plan of one method on one piece of hardware."""
-    assert settings.learning_rate is not None, "resolved"
+    """Return the plan of one method on one piece of hardware, of ``shards`` that hold the base."""
     quantized = METHODS[settings.method].quantized
+    settings = decided(shape, settings, hardware, shards)
 
     def items_of(rows: int) -> tuple[Item, ...]:
         supervised = max(1, round(batch.supervised * rows / batch.rows))
         part = replace(batch, rows=rows, supervised=supervised)
-        return memory(shape, settings, part, hardware.kind, hardware.value)
+        return memory(shape, settings, part, hardware.kind, hardware.value, shards)
 
     def answers(rows: int) -> tuple[Item, ...]:
         tokens = evaluate.max_tokens
@@ -78,11 +79,11 @@ def plan(
         halved = hardware.kind == "gpu" and rows > 1 and total(found) > hardware.usable
         return answers(rows // 2) if halved else found
 
-    items = memory(shape, settings, batch, hardware.kind, hardware.value)
+    rows = _fitting(batch.rows, hardware, items_of)
+    # On a GPU a pass is halved until there is memory for it.
+    items = items_of(rows if rows and hardware.kind == "gpu" else batch.rows)
     judged = answers(evaluate.batch_size)
     peak = max(total(items), total(judged))
-    sizes = range(batch.rows, 0, -1)
-    fitting = (rows for rows in sizes if total(items_of(rows)) <= hardware.usable)
     supervised = max(1, round(work.row_tokens * work.supervised_share))
     typical = Batch(1, work.row_tokens, supervised, batch.masked)
     unpacking = quantized and settings.dequantize != "once" and hardware.kind == "gpu"
@@ -91,6 +92,7 @@ def plan(
     speed = hardware.flops / flops_per_token(shape, settings, typical) / slowdown
     trained = trainable_parameters(shape, settings)
     an_epoch = round(work.rows * work.row_tokens * work.supervised_share)
+    assert settings.learning_rate is not None, "resolved"
     return Plan(
         method=settings.method,
         hardware=hardware.name,
@@ -101,11 +103,35 @@ def plan(
         judging=judged,
         peak=peak,
         fits=peak <= hardware.usable,
-        micro_batch_size=next(fitting, 0),
+        asked=batch.rows,
+        micro_batch_size=rows,
         tokens_per_second=speed,
         seconds=work.rows * work.row_tokens * settings.epochs / speed,
         warnings=tuple(warnings(shape, settings, an_epoch)),
     )
+
+
+def decided(
+    shape: Shape, settings: TrainSettings, hardware: Hardware, shards: int = 1
+) -> TrainSettings:
+    """Return the settings with what a training decides by free memory: when 4 bits are unpacked.
+
+    It looks behind the weights and before the first pass.
+    """
+    if settings.dequantize != "auto" or hardware.kind == "cpu":
+        return settings
+    weights = memory(shape, settings, Batch(1, 1, 1), hardware.kind, hardware.value, shards)
+    needed = shape.linear_parameters * hardware.value
+    fits = shards == 1 and needed <= (hardware.usable - total(weights)) / 2
+    return settings.model_copy(update={"dequantize": "once" if fits else "each_time"})
+
+
+def _fitting(most: int, hardware: Hardware, items_of: Callable[[int], tuple[Item, ...]]) -> int:
+    """Return how many rows of a pass fit, as passes are halved on a GPU; 0 if not one does."""
+    rows = most
+    while rows and total(items_of(rows)) > hardware.usable:
+        rows = rows // 2 if hardware.kind == "gpu" else rows - 1
+    return rows
 
 
 def flops_per_token(shape: Shape, settings: TrainSettings, batch: Batch) -> float:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.settings import TrainSettings
+from pipeline.train.batch.batches import GPU_PIECE, PIECE
 from pipeline.train.methods import METHODS
-from pipeline.train.models.quantized import dequantizes_once
 from pipeline.train.plan.activations import FLOAT32, Batch, activation_bytes, logits_bytes
 from pipeline.train.plan.shapes import BASE, Shape, read_folder, trainable_parameters
 
@@ -53,18 +53,22 @@ class Item:
 
 
 def memory(
-    shape: Shape, settings: TrainSettings, batch: Batch, kind: Kind, value: int
+    shape: Shape, settings: TrainSettings, batch: Batch, kind: Kind, value: int, shards: int = 1
 ) -> tuple[Item, ...]:
-    """Return what is in memory at the peak of a training step, for values of 2 bytes or 4."""
+    """Return what is in memory at the peak of a training step, for values of 2 bytes or 4.
+
+    Of ``shards`` processes each holds its share of the frozen blocks, and two of them whole.
+    """
     trained = trainable_parameters(shape, settings)
     # Paged ones count as if they stayed; those in 8 bits have a scale for each 256 values.
     paged = kind == "gpu" and settings.method == "full"  # by "auto", as the loop's optimizer is
     small = "8bit" in settings.optimizer or (settings.optimizer == "auto" and paged)
     moments = 2 * (1 + FLOAT32 / 256) if small else 2.0 * FLOAT32
-    unpacked = dequantizes_once(settings, "cpu" if kind == "cpu" else "cuda")
-    packed = METHODS[settings.method].quantized and not unpacked
+    packed = METHODS[settings.method].quantized and not unpacked_once(settings, kind)
     whole = settings.method in BASE
     items = _weights(shape, settings, packed, value, trained if whole else 0)
+    if shards > 1:
+        items = _spread(shape, items, packed, value, shards)
     name = "trained weights" if whole else "adapter"
     items.append(Item(name, trained * FLOAT32, "float32"))
     if whole and value < FLOAT32:
@@ -82,7 +86,8 @@ def memory(
         Item("best step", trained * FLOAT32, "what is kept of the best step so far"),
     ]
     activations = activation_bytes(shape, settings, batch, value, cpu=kind == "cpu")
-    logits = logits_bytes(shape, settings, batch.supervised, value)
+    piece = PIECE if kind == "cpu" else GPU_PIECE
+    logits = logits_bytes(shape, settings, batch.supervised, value, piece)
     workspace = _workspace(shape, settings, packed, batch, value)
     return (
         *items,
@@ -92,6 +97,11 @@ def memory(
         # Pieces of the logits are large enough for glibc to hand them back at once.
         *_machine(kind, activations + workspace + (logits if kind == "gpu" else 0)),
     )
+
+
+def unpacked_once(settings: TrainSettings, kind: Kind) -> bool:
+    """Whether a base in 4 bits is unpacked; on a GPU the plan has put what fits for "auto"."""
+    return settings.dequantize == "once" or (settings.dequantize == "auto" and kind == "cpu")
 
 
 def judging(
@@ -135,6 +145,17 @@ def _weights(
     if METHODS[settings.method].quantized:
         about += ": NF4, unpacked once (train.dequantize)"
     return [Item("weights", frozen * value, about)]
+
+
+def _spread(shape: Shape, items: list[Item], packed: bool, value: int, shards: int) -> list[Item]:
+    """Return the weights of the base as one of several processes holds them (FSDP2)."""
+    blocks = round(shape.linear_parameters * (NF4_BYTES if packed else value))
+    rest = sum(item.bytes for item in items) - blocks
+    gathered = 2 * blocks // shape.layers
+    return [
+        Item("weights", rest + blocks // shards, f"a share of the blocks: one of {shards}"),
+        Item("gathered blocks", gathered, "the one that computes, and the next"),
+    ]
 
 
 def _machine(kind: Kind, passing: int) -> tuple[Item, Item]:

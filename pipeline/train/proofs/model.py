@@ -15,10 +15,12 @@ from pipeline.train.batch.batches import FILLER, collate, pack
 from pipeline.train.methods.layers import Bottleneck
 from pipeline.train.models.adapter import put, trainable
 from pipeline.train.proofs.data import Proof
-from pipeline.train.torch_processes import Processes
+from pipeline.train.torch_processes import Processes, held_share
 
 PROBE_TOKENS = 64  # length of the rows that are probed: a second of a model of 135M
 MIN_COSINE = 0.999  # of gradients before and after an evaluation; exact layers give 1.000000
+
+MAX_UNEVEN = 0.05  # of a block's values: parameters are cut by rows, an odd one unevenly
 
 MAX_LOGITS_ERROR = 0.1
 """Relative difference of logits, alone and together, that rounding may explain. Of the embedded
@@ -37,6 +39,12 @@ def prove_model(
     probe = torch.tensor([few[-1]["input_ids"]], device=model.device)
     with _undisturbed(model):
         return [prove_together(model, few, packing), *prove_adapter(model, probe, rate)]
+
+
+def prove_apart(model: Any, rows: Sequence[Mapping[str, list[int]]]) -> Proof:
+    """Check that packed rows have the logits they have alone; leaves the model as it was."""
+    with _undisturbed(model):
+        return prove_together(model, _probes(rows), packing=True)
 
 
 def prove_targets(model: Any, settings: TrainSettings) -> list[Proof]:
@@ -168,7 +176,7 @@ def prove_adapter(model: Any, input_ids: Any, rate: float) -> list[Proof]:
 
 def prove_equal(processes: Processes, model: Any) -> Proof:
     """Check that all processes hold the same trained weights, once training is over."""
-    spread = processes.spread(trainable(model))
+    spread = processes.difference(trainable(model))
     if spread:
         raise TrainingError(
             f"equal processes: the weights of {processes.count} processes differ by {spread:.3g}; "
@@ -177,6 +185,18 @@ def prove_equal(processes: Processes, model: Any) -> Proof:
         )
     text = f"{processes.count} processes hold the same weights at the end"
     return Proof("equal processes", spread, 0, text)
+
+
+def prove_sharded(processes: Processes, model: Any) -> Proof:
+    """Check that this process holds no more than its share of the blocks of a frozen base."""
+    share, most = held_share(model.get_base_model().get_decoder()), 1 / processes.count
+    if share > most + MAX_UNEVEN:
+        raise TrainingError(
+            f"sharded base: each of {processes.count} processes holds {share:.0%} of its blocks; "
+            f"expected {most:.0%}; choose another train.method, or a base that fits on one device"
+        )
+    text = f"each of {processes.count} processes holds its share of the base's blocks"
+    return Proof("sharded base", share, most, text)
 
 
 def _look(model: Any, input_ids: Any, parameters: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -82,10 +82,13 @@ class Workload:
 def measure_workload(
     examples: DataFrame[Examples], base: BaseModel, settings: TrainSettings
 ) -> Workload:
-    """Tokenize the rows and lay out the passes; TrainingError where no row can be trained on."""
+    """Tokenize the rows and lay out the passes; TrainingError where no row can be trained on.
+
+    The passes are those of a CPU: a GPU halves its own down to them where memory is short.
+    """
     rows = tokenize(examples, load_tokenizer(base.path, base.thinking), settings.max_tokens)
     long = lengths(rows.train)
     passes = [part for step in plan_steps(long, settings) for part in step]
     trained = [supervised(labels) for labels in rows.train["labels"]]
-    largest = largest_batch(passes, long, trained, packing=settings.packing)
+    largest = largest_batch(passes, long, trained, packing=bool(settings.packing))
     return Workload(len(long), sum(trained), largest)

@@ -5,7 +5,7 @@ import pytest
 from pipeline.settings import TrainSettings
 from pipeline.text.chat import IGNORED
 from pipeline.train.batch.loss import supervised_loss
-from pipeline.train.cpu.fused import fused
+from pipeline.train.loop.fused import fused
 from pipeline.train.methods import METHODS, resolved
 from pipeline.train.models.adapter import attach_adapter, trainable
 from pipeline.train.models.base_model import load_model

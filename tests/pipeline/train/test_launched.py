@@ -112,3 +112,43 @@ def test_what_a_process_refuses_is_what_the_user_reads(tiny_base, tmp_path):
     missing = SETTINGS.model_copy(update={"launch_config": tmp_path / "none.yaml"})
     with pytest.raises(TrainingError, match=r"train\.launch_config: .* is not there"):
         launch(examples, tiny_base, missing, THREADS, tmp_path / "work", tmp_path / "out")
+
+
+@pytest.fixture
+def sharding(tmp_path):
+    """Settings of two processes over which the base is spread, as `tuneloop plan` writes them."""
+    config = tmp_path / "fsdp.yaml"
+    config.write_text(launch_config("fsdp", 2, cpu=True, block="LlamaDecoderLayer"), "utf-8")
+    return {"launch_config": config}
+
+
+@pytest.mark.parametrize("method", ["lora", "qlora"])
+def test_a_base_spread_over_two_processes_is_trained_as_in_one(
+    method, sharding, tiny_base, tmp_path, monkeypatch
+):
+    examples = make_examples(12, 3)
+    settings = SETTINGS.model_copy(update=sharding | {"method": method, "dequantize": "each_time"})
+    told = launch(examples, tiny_base, settings, THREADS, tmp_path / "work", tmp_path / "out")
+    # Nothing is computed apart where the base is spread.
+    monkeypatch.setattr("pipeline.train.batch.loss.MIN_SHARED", 2)
+    alone = train(examples, tiny_base, settings, THREADS, tmp_path / "work1", tmp_path / "out1")
+    proofs = {proof["name"]: proof["value"] for proof in told["proofs"]}
+    assert proofs["sharded base"] == pytest.approx(0.5, abs=0.05)
+    assert proofs.keys() - {each.name for each in alone.proofs} == {
+        "sharded base", "equal processes",
+    }  # fmt: skip
+    assert told["fused_layers"] >= alone.fused_layers - 1, "all but the last norm"
+    for (_, one), (_, other) in zip(told["train_loss"], alone.train_loss, strict=True):
+        assert math.isclose(one, other, rel_tol=1e-6)
+    assert told["validation_loss"][-1][1] == pytest.approx(alone.validation_loss[-1][1], rel=1e-6)
+    tensors, expected = (
+        load_file(tmp_path / name / "adapter_model.safetensors") for name in ("out", "out1")
+    )
+    for name, tensor in expected.items():
+        torch.testing.assert_close(tensors[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_what_trains_the_base_itself_does_not_spread_it(sharding, tiny_base, tmp_path):
+    settings = SETTINGS.model_copy(update=sharding | {"method": "full", "rank": None})
+    with pytest.raises(TrainingError, match=r"fsdp found with method full; expected LoRA"):
+        launch(make_examples(8, 2), tiny_base, settings, THREADS, tmp_path / "w", tmp_path / "o")

@@ -27,7 +27,8 @@ def kept_bytes(model, rows):
     import torch
 
     from pipeline.train.batch.loss import supervised_loss
-    from pipeline.train.cpu.fused import fused
+    from pipeline.train.loop.attention import attention
+    from pipeline.train.loop.fused import fused
 
     known = model.get_input_embeddings().weight.shape[0]
     ids = (torch.arange(rows * TOKENS).reshape(rows, TOKENS) + 100) % known
@@ -45,7 +46,8 @@ def kept_bytes(model, rows):
         alive.add(found)
         return found
 
-    with fused(model), torch.autograd.graph.saved_tensors_hooks(pack, lambda found: found.tensor):
+    keep = torch.autograd.graph.saved_tensors_hooks(pack, lambda found: found.tensor)
+    with fused(model), attention(model, None, packing=False), keep:
         loss = loss_of(ids, labels)
     storages = {
         found.tensor.untyped_storage().data_ptr(): found.tensor.untyped_storage().nbytes()

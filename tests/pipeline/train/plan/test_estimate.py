@@ -20,7 +20,8 @@ WORK = Work(rows=1000, row_tokens=256, supervised_share=0.5)
 
 def of(method, shape=SEVEN, gpu="a100-80", work=WORK, **settings):
     train = settings_for(method, TrainSettings(method=method, **settings), shape.hidden)
-    return plan(shape, train, full_batch(train), card(gpu), work, EvaluateSettings())
+    batch = full_batch(train, device="cuda")
+    return plan(shape, train, batch, card(gpu), work, EvaluateSettings())
 
 
 def test_7b_in_full_needs_more_than_one_card_and_qlora_a_small_one():
@@ -32,15 +33,27 @@ def test_7b_in_full_needs_more_than_one_card_and_qlora_a_small_one():
     assert not of("lora", gpu="t4", micro_batch_size=1).fits
 
 
-def test_the_rows_that_fit_are_said_where_not_all_do():
-    def rows(count):
-        return of("qlora", gpu="t4", micro_batch_size=count, micro_batch_tokens=16 * 512)
+def test_a_pass_is_halved_until_it_fits_as_the_training_does():
+    found = of("qlora", gpu="t4")
+    assert (found.asked, found.micro_batch_size) == (16, 2)
+    assert found.fits
+    assert total(found.items) < card("t4").usable
+    large = of("qlora", gpu="h200")
+    assert (large.asked, large.micro_batch_size) == (16, 16), "8,192 tokens"
+    set_by_hand = of("qlora", gpu="h200", micro_batch_size=2)
+    assert (set_by_hand.asked, set_by_hand.micro_batch_size) == (2, 2)
+    assert total(set_by_hand.items) < total(large.items)
 
-    found = rows(16)
-    assert not found.fits
-    assert 0 < found.micro_batch_size < 16
-    assert rows(found.micro_batch_size).fits
-    assert not rows(found.micro_batch_size + 1).fits
+
+def test_four_bits_are_unpacked_once_where_that_leaves_half_of_a_card_free():
+    def weights(gpu, **settings):
+        return {item.name: item.bytes for item in of("qlora", gpu=gpu, **settings).items}
+
+    assert "quantized weights" not in weights("a100-80")
+    assert "quantized weights" in weights("t4")
+    assert "quantized weights" in weights("a100-80", dequantize="each_time")
+    unpacked, packed = of("qlora"), of("qlora", dequantize="each_time")
+    assert unpacked.seconds < packed.seconds
 
 
 def test_full_takes_six_operations_a_parameter_and_lora_four():

@@ -2,14 +2,15 @@
 
 Autograd keeps what each small operation saw: for an RMSNorm its input in float32 and the normalized
 values, for a gated MLP the activated gate and its product, for each LoRA layer a float32 copy of
-its input. As one function each (those of Liger Kernel, Hsu et al. 2024, and Unsloth, in plain
-torch) they keep their inputs and make the rest again. LoRA's small products are computed in the
-type of the base; its weights and their gradients stay float32.
+its input. As one function each (those of Liger Kernel, Hsu et al. 2024, and Unsloth, in plain torch
+or, on a GPU that has it, Liger's own) they keep their inputs and make the rest again. LoRA's small
+products are computed in the type of the base; its weights and their gradients stay float32.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
+from importlib.util import find_spec
 from typing import Any, cast
 
 import torch
@@ -17,7 +18,6 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn.functional import linear, silu
 
-from pipeline.train.cpu.attention import blocked_attention
 from pipeline.train.methods.lora import lora_layers
 
 MAX_ERROR = 0.01  # relative difference to a layer's own results that rounding explains
@@ -40,7 +40,7 @@ class LowRank(Function):
         bias: Tensor | None, a: Tensor, b: Tensor, scale: float,
     ) -> Tensor:  # fmt: skip
         """Return the output, in the type of the inputs; keeps inputs and ``x A'``, x never."""
-        rows = (inputs if up is None else silu(inputs).mul_(up)).flatten(0, -2)
+        rows = (inputs if up is None else _gate(inputs, up)).flatten(0, -2)
         low = rows @ a.to(rows.dtype).t()
         output = linear(rows, _whole(weight, four_bits), bias)
         output.addmm_(low, (scale * b).to(rows.dtype).t())
@@ -55,10 +55,12 @@ class LowRank(Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of inputs, up, A and B."""
         inputs, up, low, weight, a, b = ctx.saved_tensors
-        gate = None if up is None else silu(inputs)
+        kernels = _kernels(inputs)
+        gate = None if up is None or kernels else silu(inputs)
+        rows = inputs if up is None else _gate(inputs, up) if gate is None else gate * up
         above = gradients[0].flatten(0, -2)
         of_low = above @ (ctx.scale * b).to(above.dtype)
-        of_a = of_low.t() @ (inputs if gate is None else gate * up).flatten(0, -2)
+        of_a = of_low.t() @ rows.flatten(0, -2)
         of_b = ctx.scale * (above.t() @ low).float()
         below = of_up = None
         if any(ctx.needs_input_grad[:2]):
@@ -66,7 +68,28 @@ class LowRank(Function):
             below = rows.view(inputs.shape)
             if gate is not None:
                 below, of_up = _silu_backward(below * up, inputs), gate.mul_(below)
+            elif up is not None:
+                below, of_up = kernels.silu_mul_backward(below, inputs, up)
         return below, of_up, None, None, None, of_a.float(), of_b, None
+
+
+@cache
+def _liger() -> Any:
+    if find_spec("liger_kernel") is None:
+        return None
+    from pipeline.train.gpu import liger
+
+    return liger
+
+
+def _kernels(tensor: Tensor) -> Any:
+    """Return :mod:`pipeline.train.gpu.liger` for what is on a GPU, where Liger is installed."""
+    return _liger() if tensor.is_cuda else None
+
+
+def _gate(gate: Tensor, up: Tensor) -> Tensor:
+    kernels = _kernels(gate)
+    return cast("Tensor", kernels.silu_mul(gate, up)) if kernels else silu(gate).mul_(up)
 
 
 def _whole(weight: Tensor, four_bits: Any) -> Tensor:
@@ -112,33 +135,37 @@ class Gate(Function):
     def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
         """Return the product; keeps both factors' inputs."""
         ctx.save_for_backward(gate, up)
-        return silu(gate).mul_(up)
+        return _gate(gate, up)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of both."""
         gate, up = ctx.saved_tensors
         above = gradients[0]
+        if kernels := _kernels(gate):
+            found: tuple[Tensor, Tensor] = kernels.silu_mul_backward(above, gate, up)
+            return found
         return _silu_backward(above * up, gate), above * silu(gate)
 
 
 @contextmanager
-def fused(model: Any) -> Iterator[int]:
+def fused(model: Any, parts: Iterable[Any] = ()) -> Iterator[int]:
     """Let a model's layers compute in one piece while it trains; yields how many do.
 
-    Each layer's fused output and gradients are compared with its own first; one that differs stays
-    as it is (another norm, another activation), and so does LoRA with dropout or DoRA. Without
-    gradients every layer computes as before.
+    ``parts`` are those of the model to look at, one by one; without any it is all of it. Each
+    layer's fused output and gradients are compared with its own first; one that differs stays as it
+    is (another norm, another activation), and so does LoRA with dropout or DoRA. Without gradients
+    every layer computes as before.
     """
     found: list[nn.Module] = []
     try:
         dtype = model.get_input_embeddings().weight.dtype
-        for layer, width, function in _candidates(model):
-            if _same(layer, function, width, dtype):
-                layer.forward = _with_gradients(function, layer.forward)
-                found.append(layer)
-        with blocked_attention(model):
-            yield len(found)
+        for part in parts or [model]:
+            for layer, width, function in _candidates(part):
+                if _same(layer, function, width, dtype):
+                    layer.forward = _with_gradients(function, layer.forward)
+                    found.append(layer)
+        yield len(found)
     finally:
         for layer in found:
             del layer.forward  # the class's own is below
@@ -161,7 +188,7 @@ def _plain_lora(layer: Any) -> bool:
     """Whether this is LoRA without DoRA, dropout or bias, on a linear layer in weights or NF4."""
     name, base = "default", layer.get_base_layer()
     return (
-        (type(base) is nn.Linear or hasattr(getattr(base, "weight", None), "quant_state"))
+        (type(base) is nn.Linear or getattr(base, "quant_state", None) is not None)
         and layer.active_adapters == [name]
         and name in layer.lora_A
         and name not in layer.lora_variant
@@ -172,13 +199,17 @@ def _plain_lora(layer: Any) -> bool:
 
 def _low_rank(layer: Any, inputs: Tensor, up: Tensor | None = None) -> Tensor:
     base, name = layer.get_base_layer(), "default"
-    frozen = (base.weight, getattr(base.weight, "quant_state", None), base.bias)
+    frozen = (base.weight, getattr(base, "quant_state", None), base.bias)
     trained = layer.lora_A[name].weight, layer.lora_B[name].weight  # PiSSA makes them anew
     return _apply(LowRank, inputs, up, *frozen, *trained, layer.scaling[name])
 
 
 def _normalize(layer: Any, inputs: Tensor) -> Tensor:
-    return _apply(Normalize, inputs, layer.weight, layer.variance_epsilon)
+    arguments = inputs, layer.weight, layer.variance_epsilon
+    kernels = _kernels(inputs)
+    return (
+        cast("Tensor", kernels.normalize(*arguments)) if kernels else _apply(Normalize, *arguments)
+    )
 
 
 def _gated(layer: Any, adapted: bool, inputs: Tensor) -> Tensor:

@@ -1,0 +1,55 @@
+"""What attends while a model trains: one kernel for a CPU, one for packed rows on a GPU."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from pipeline.core.errors import TrainingError
+from pipeline.train.methods.layers import Prompted
+from pipeline.train.methods.targets import keeps_keys
+from pipeline.train.proofs.model import prove_apart
+
+
+@contextmanager
+def attention(model: Any, teacher: Any, *, packing: bool) -> Iterator[None]:
+    """Let a model attend fast while it trains, maybe beside the teacher that it is distilled of.
+
+    What belongs to the other kind of device is not imported.
+    """
+    with ExitStack() as stack:
+        if model.device.type == "cpu":
+            from pipeline.train.cpu.attention import blocked_attention
+
+            stack.enter_context(blocked_attention(model))
+        else:
+            from pipeline.train.gpu import varlen
+
+            models = [each for each in (model, teacher) if each is not None]
+            if packing and all(map(varlen.takes, models)):
+                stack.enter_context(varlen.varlen_attention(*models))
+            if find_spec("liger_kernel"):
+                from pipeline.train.gpu.liger import rotary
+
+                stack.enter_context(rotary(model))
+        yield
+
+
+def packs(model: Any, teacher: Any, rows: Sequence[Mapping[str, list[int]]]) -> bool:
+    """Whether rows are packed where nobody says so: with a kernel that keeps them apart (a GPU's).
+
+    Packed rows that see each other through something else (a state, a convolution) are padded.
+    """
+    from pipeline.train.gpu import varlen
+
+    models = [each for each in (model, teacher) if each is not None]
+    decoders = [each.get_decoder() for each in models]
+    plain = all(keeps_keys(each) and not isinstance(each, Prompted) for each in decoders)
+    if not plain or not all(map(varlen.takes, models)):
+        return False
+    try:
+        with varlen.varlen_attention(*models):
+            prove_apart(model, rows)
+    except TrainingError:
+        return False
+    return True
