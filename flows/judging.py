@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import astuple, replace
+from dataclasses import asdict, astuple, replace
 from functools import partial
+from typing import Any
 
 import polars as pl
 
@@ -14,6 +15,7 @@ from flows.retention import compare_retention, measure_arm
 from flows.synthesize import judge_endpoint
 from flows.training import TrainingData, train_placebo
 from pipeline.core.cache import digest
+from pipeline.core.code import remembered
 from pipeline.core.home import Home
 from pipeline.core.journal import now
 from pipeline.core.record import as_json, read_json
@@ -157,8 +159,14 @@ def judge_model(
 
 def look_at_answers(run: Run, pairs: Dataset, examples: Dataset, chunks: Dataset) -> Taught:
     """Measure the support of training answers, and say so where the gate would refuse them."""
-    rows, settled = run.store.read(examples, Examples), run.store.read(pairs, SettledPairs)
-    found = taught(rows, settled, run.store.read(chunks, Chunks), run.settings.screen)
+    store, settings = run.store, run.settings.screen
+
+    def look() -> dict[str, Any]:
+        rows, settled = store.read(examples, Examples), store.read(pairs, SettledPairs)
+        return asdict(taught(rows, settled, store.read(chunks, Chunks), settings))
+
+    key = {"of": [str(each) for each in (examples, pairs, chunks)], "screen": settings.recipe()}
+    found = Taught(**remembered(run.home / "looked", taught.__module__, key, look))
     for check in checks.taught_right(found, run.settings.gate.min_grounded_training):
         if not check.passed:
             say_once(f"training answers: {check.text}; the gate refuses a model that learned them")

@@ -6,12 +6,12 @@ Only what can change a result counts: comments, docstrings and layout do not.
 import ast
 import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.cache import Entry, program_cache
+from pipeline.core.cache import Entry, digest, program_cache
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("pipeline", "schemas")
@@ -35,6 +35,19 @@ def code_digests(modules: Iterable[str]) -> dict[str, str]:
         digests[name], imports = _module(name)
         waiting += imports
     return dict(sorted(digests.items()))
+
+
+def remembered(
+    root: Path, module: str, key: Mapping[str, Any], make: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what a module makes of a key, as JSON has it; made anew where its code changed."""
+    entry = Entry(root, {"module": module, "code": digest(code_digests([module])), **key})
+    if (known := entry.get()) is None:
+        known = make()
+        with suppress(OSError):  # a full disk, or one that is only read
+            entry.put(known, durable=False)
+    found: dict[str, Any] = known
+    return found
 
 
 @functools.cache

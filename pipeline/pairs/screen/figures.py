@@ -10,7 +10,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.core.code import ROOT
+from pipeline.core.cache import program_cache
+from pipeline.core.code import ROOT, remembered
 from pipeline.pairs.screen.candidate import Candidate, turns
 from pipeline.pairs.screen.rules import SCREEN_RULES
 from pipeline.pairs.user_files import read_jsonl
@@ -83,6 +84,11 @@ def _row(about: str, name: str, judged: Sequence[tuple[str, bool]]) -> dict[str,
 @cache
 def measured_reasons() -> dict[str, str]:
     """Return reason -> line of all rules, with the figures of its rule on pairs held out."""
+    labels = hashlib.sha256(LABELLED.read_bytes()).hexdigest()
+    return remembered(program_cache(), __name__, {"labels": labels}, _measured_reasons)
+
+
+def _measured_reasons() -> dict[str, str]:
     rows = figures([pair for pair in labelled() if pair.held_out], ScreenSettings())
     told = "(labelled pairs: precision {precision:.2f}, recall {recall:.2f})"
     measured = {row["screen"]: told.format_map(row) for row in rows if "screen" in row}
