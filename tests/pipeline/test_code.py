@@ -131,3 +131,24 @@ def test_the_data_beside_a_module_count(tree, tmp_path):
     (tmp_path / "pipeline/ingest/helper.toml").write_text("limit = 3")
     after = tree(BEFORE)
     assert {name for name in before if before[name] != after[name]} == {"pipeline.ingest.helper"}
+
+
+def test_what_a_module_made_is_made_anew_for_another_key_or_changed_code(tree, tmp_path):
+    made = []
+
+    def look(rows):
+        def make():
+            made.append(rows)
+            return {"rows": rows}
+
+        return code.remembered(tmp_path / "looked", "pipeline.ingest.rule", {"of": rows}, make)
+
+    tree(BEFORE)
+    assert [look(1), look(1), look(2)] == [{"rows": 1}, {"rows": 1}, {"rows": 2}]
+    assert made == [1, 2]
+    tree(BEFORE.replace("# a comment", "# another comment"))
+    look(1)
+    assert made == [1, 2]
+    tree(BEFORE.replace("LIMIT = 3", "LIMIT = 4"))
+    look(1)
+    assert made == [1, 2, 1]

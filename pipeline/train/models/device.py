@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,8 @@ def configure_torch(settings: ModelSettings) -> None:
         torch.set_num_threads(threads)
     gpu = choose_device(settings) == "cuda"
     torch.use_deterministic_algorithms(True, warn_only=gpu)
+    if gpu:  # or each kernel without one says so: FlashAttention's backward pass, cuBLAS
+        warnings.filterwarnings("ignore", message=".*deterministic (implementation|behavior)")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 

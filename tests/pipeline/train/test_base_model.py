@@ -158,6 +158,20 @@ def test_torch_takes_the_threads_of_the_setting_else_of_the_environment_else_the
     torch.set_num_threads(before)
 
 
+def test_kernels_without_a_deterministic_way_are_used_on_a_gpu_in_silence(monkeypatch):
+    import torch
+    from torch.nn.functional import max_unpool2d
+
+    places = torch.zeros(1, 1, 1, 1, dtype=torch.int64)
+    monkeypatch.setattr("pipeline.train.models.device.choose_device", lambda settings: "cuda")
+    configure_torch(ModelSettings())  # a warning would be an error
+    assert max_unpool2d(torch.ones(1, 1, 1, 1), places, 2).sum() == 1
+    monkeypatch.undo()
+    configure_torch(ModelSettings())
+    with pytest.raises(RuntimeError, match="does not have a deterministic implementation"):
+        max_unpool2d(torch.ones(1, 1, 1, 1), places, 2)
+
+
 @pytest.mark.model
 def test_the_model_loads_in_the_type_this_processor_is_fast_in_and_knows_paris(base):
     model, tokenizer = load_model(base.path), load_tokenizer(base.path)
