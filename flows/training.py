@@ -25,7 +25,6 @@ from pipeline.evaluate.answers.retrieval import behind_passages
 from pipeline.pairs.examples import EXAMPLES
 from pipeline.pairs.gold import GOLD
 from pipeline.pairs.replay import REPLAY, rows_wanted
-from pipeline.pairs.teachers.embedded import EmbeddedTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.pairs.user_files import read_benchmark, read_seed_tasks
 from pipeline.settings import TrainSettings
@@ -51,6 +50,8 @@ def replay_rows(run: Run, base: BaseModel, examples: Dataset) -> pl.DataFrame:
         return rows.clear()
     seeds = read_seed_tasks(settings.paths.seeds)
     held_out = cast("DataFrame[Examples]", rows.filter(pl.col("split") != "train"))
+    from pipeline.pairs.teachers.embedded import EmbeddedTeacher  # imports torch
+
     teacher = EmbeddedTeacher(base, settings.model, settings.generate.batch_size)
     dataset = run(
         REPLAY,

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.core.errors import TrainingError
 from pipeline.train.methods.layers import Prompted
 from pipeline.train.methods.targets import keeps_keys
+from pipeline.train.peak_memory import is_out_of_memory
 from pipeline.train.proofs.model import prove_apart
 
 
@@ -38,7 +39,8 @@ def attention(model: Any, teacher: Any, *, packing: bool) -> Iterator[None]:
 def packs(model: Any, teacher: Any, rows: Sequence[Mapping[str, list[int]]]) -> bool:
     """Whether rows are packed where nobody says so: with a kernel that keeps them apart (a GPU's).
 
-    Packed rows that see each other through something else (a state, a convolution) are padded.
+    Rows are padded where they would see each other otherwise (a state, a convolution), or the
+    kernel refuses a model.
     """
     from pipeline.train.gpu import varlen
 
@@ -50,6 +52,8 @@ def packs(model: Any, teacher: Any, rows: Sequence[Mapping[str, list[int]]]) -> 
     try:
         with varlen.varlen_attention(*models):
             prove_apart(model, rows)
-    except TrainingError:
+    except (TrainingError, RuntimeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
         return False
     return True

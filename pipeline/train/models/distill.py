@@ -5,13 +5,13 @@ both distributions at temperature T (Hinton et al. 2015, arXiv 1503.02531), with
 Validation stays plain cross entropy, so that runs compare.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import TrainingError
 from pipeline.settings import ModelSettings, TrainSettings
 from pipeline.text.chat import IGNORED
-from pipeline.train.batch.loss import Loss, logits_of
 from pipeline.train.models.base_model import BaseModel, load_model, load_tokenizer, resolve_model
 from pipeline.train.models.device import choose_device
 
@@ -40,10 +40,12 @@ def load_teacher(teacher: BaseModel, tokenizer: Any, model_settings: ModelSettin
 
 def distilled_loss(
     model: Any, teacher: Any, settings: TrainSettings, batch: tuple[Any, ...], share_prefix: bool
-) -> Loss:
-    """Return the loss function of a student."""
+) -> Callable[..., Any]:
+    """Return the loss function of a student (:data:`pipeline.train.batch.loss.Loss`)."""
     import torch
     from torch.nn.functional import cross_entropy
+
+    from pipeline.train.batch.loss import logits_of
 
     _, student, _ = logits_of(model, *batch, share_prefix=share_prefix)
     _, guide, _ = logits_of(teacher, *batch, share_prefix=share_prefix)

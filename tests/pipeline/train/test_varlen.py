@@ -158,5 +158,10 @@ def test_rows_are_packed_where_nobody_says_so_only_if_they_stay_apart(kernel, mo
         )
         return found.transpose(0, 1)
 
+    def refusing(*_, **__):
+        raise RuntimeError("FlashAttention only supports Ampere GPUs or newer.")
+
+    monkeypatch.setattr(varlen, "varlen_attn", refusing)
+    assert not packs(model, None, ROWS)
     monkeypatch.setattr(varlen, "varlen_attn", leaking)
     assert not packs(model, None, ROWS), "a kernel that joins them is not used"
