@@ -18,12 +18,12 @@ from pipeline.core.manifest import content_digest
 from pipeline.core.stage import Given
 from pipeline.core.store import Dataset
 from pipeline.evaluate.answers.prompts import Material, Passage
-from pipeline.evaluate.answers.retrieval import retrieve
+from pipeline.evaluate.answers.retrieval import find_chunks, passages_of
 from pipeline.evaluate.measures.grounding import source_texts
 from pipeline.evaluate.results import Claim, Foresight, Looks
 from pipeline.evaluate.stages import ANSWER, LARGER, LOSSES, TEST_SET
 from pipeline.evaluate.statistics import power
-from pipeline.evaluate.test_set import answer_limit, label_rows, nearest_examples
+from pipeline.evaluate.test_set import answer_limit, label_rows, nearest_examples, shots_of
 from pipeline.pairs.assignment import unit_of
 from pipeline.pairs.teachers.kinds import TEACHERS
 from pipeline.pairs.teachers.replies import CachingTeacher
@@ -97,12 +97,24 @@ def prepare_test_set(run: Run, base: BaseModel, corpus: Corpus, data: TrainingDa
     )
     asked = run.store.read(frozen, Examples)
     chunks = run.store.read(corpus.chunks, Chunks)
-    shots = nearest_examples(examples, settings.few_shot)
-    retrieves = set(RETRIEVING) & set(settings.arms)
+    nearest = run.remembered(
+        lambda: nearest_examples(examples, settings.few_shot),
+        nearest_examples.__module__,
+        [data.examples],
+        count=settings.few_shot,
+    )
+    shots, found = shots_of(nearest, examples), {}
+    if set(RETRIEVING) & set(settings.arms):
+        found = run.remembered(
+            lambda: find_chunks(asked, chunks, settings.retrieved_chunks),
+            find_chunks.__module__,
+            [frozen, corpus.chunks],
+            count=settings.retrieved_chunks,
+        )
     return TestSet(
         frozen=frozen,
         shots={pair: shots[pair] for pair in asked["pair_id"]},
-        passages=retrieve(asked, chunks, settings.retrieved_chunks) if retrieves else {},
+        passages=passages_of(found, chunks),
         sources=source_texts(asked, run.store.read(data.pairs, SettledPairs), chunks),
         labels=label_rows(asked, run.store.read(corpus.documents, UniqueDocuments)),
         unit=unit_of(examples),

@@ -15,7 +15,6 @@ from flows.retention import compare_retention, measure_arm
 from flows.synthesize import judge_endpoint
 from flows.training import TrainingData, train_placebo
 from pipeline.core.cache import digest
-from pipeline.core.code import remembered
 from pipeline.core.home import Home
 from pipeline.core.journal import now
 from pipeline.core.record import as_json, read_json
@@ -165,8 +164,8 @@ def look_at_answers(run: Run, pairs: Dataset, examples: Dataset, chunks: Dataset
         rows, settled = store.read(examples, Examples), store.read(pairs, SettledPairs)
         return asdict(taught(rows, settled, store.read(chunks, Chunks), settings))
 
-    key = {"of": [str(each) for each in (examples, pairs, chunks)], "screen": settings.recipe()}
-    found = Taught(**remembered(run.home / "looked", taught.__module__, key, look))
+    datasets = (examples, pairs, chunks)
+    found = Taught(**run.remembered(look, taught.__module__, datasets, screen=settings.recipe()))
     for check in checks.taught_right(found, run.settings.gate.min_grounded_training):
         if not check.passed:
             say_once(f"training answers: {check.text}; the gate refuses a model that learned them")

@@ -21,7 +21,7 @@ from pipeline.core.stage import Given, Stage
 from pipeline.core.store import Dataset
 from pipeline.dedup.decontaminate import DECONTAMINATE, check_leaks
 from pipeline.drift.features import DRIFT, document_texts, pair_texts
-from pipeline.evaluate.answers.retrieval import behind_passages
+from pipeline.evaluate.answers.retrieval import behind_passages, find_passages
 from pipeline.pairs.examples import EXAMPLES
 from pipeline.pairs.gold import GOLD
 from pipeline.pairs.replay import REPLAY, rows_wanted
@@ -94,13 +94,18 @@ def build_examples(run: Run, corpus: Corpus, settled: Dataset) -> TrainingData:
     known = Given(benchmarks, digest(benchmarks) if benchmarks else None)
     clean = run(DECONTAMINATE, benchmarks=known, settled=settled, gold=pairs)
     examples = run(EXAMPLES, pairs=clean)
-    leaks = check_leaks(run.store.read(clean, SettledPairs), benchmarks)
-    if len(leaks):
+    count = run.remembered(
+        lambda: {"leaks": len(check_leaks(run.store.read(clean, SettledPairs), benchmarks))},
+        check_leaks.__module__,
+        [clean],
+        benchmarks=known.digest,
+    )["leaks"]
+    if count:
         raise TrainingError(
-            f"leak check: {len(leaks)} rows of train or validation repeat test rows after "
+            f"leak check: {count} rows of train or validation repeat test rows after "
             "decontamination; expected none; this is a bug, please report it with the run folder"
         )
-    return TrainingData(clean, examples, len(leaks))
+    return TrainingData(clean, examples, count)
 
 
 def latest_data(run: Run) -> tuple[Corpus, Dataset, TrainingData]:
@@ -131,11 +136,7 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
     trainable_rows(run, examples)  # an error where a split has none
     rows: pl.DataFrame = run.store.read(examples, Examples)
     if settings.task.passages:
-        home = Home(run.store, run.registry)
-        chunks = run.store.read(home.dataset("chunks"), Chunks)
-        splits = run.store.read(home.dataset("splits"), Splits)
-        count, share = settings.evaluate.retrieved_chunks, settings.task.passages
-        rows = behind_passages(cast("DataFrame[Examples]", rows), chunks, splits, count, share)
+        rows = _behind_passages(run, examples, cast("DataFrame[Examples]", rows))
     wanted = resolved(settings.train, hidden_size(base.path))
     rows = pl.concat([rows, replay_rows(run, base, examples)])
     content = content_digest(rows.filter(pl.col("split") != "test"))
@@ -145,6 +146,20 @@ def train_model(run: Run, base: BaseModel, examples: Dataset, stage: Stage = TRA
     given: dict[str, Any] = {"examples": Given(rows, content), "parents": {"from": examples}}
     given["distilled_from"] = distilled.digest if distilled else None
     return run_training(run, stage, base, wanted, work, **given)
+
+
+def _behind_passages(run: Run, examples: Dataset, rows: DataFrame[Examples]) -> DataFrame[Examples]:
+    count, share = run.settings.evaluate.retrieved_chunks, run.settings.task.passages
+    home = Home(run.store, run.registry)
+    chunks, splits = home.dataset("chunks"), home.dataset("splits")
+    told = run.store.read(chunks, Chunks)
+
+    def find() -> dict[str, list[str]]:
+        return find_passages(rows, told, run.store.read(splits, Splits), count, share)
+
+    datasets, module = (examples, chunks, splits), find_passages.__module__
+    found = run.remembered(find, module, datasets, count=count, share=share)
+    return behind_passages(rows, told, found)
 
 
 def run_training(

@@ -7,7 +7,7 @@ import contextlib
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,11 +24,12 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 from flows.engine.console import StageLine, StageProgress, console
-from flows.engine.home import RUN_LOCK, check_space, locked
+from flows.engine.home import LOOKED, RUN_LOCK, check_space, locked
 from flows.engine.mirror import push
 from flows.engine.recipes import code_version, is_stage, outdated, recipe_of, ref_name, why_anew
 from flows.engine.settings_file import dump_settings
 from pipeline.core.cache import Cache, write_atomically
+from pipeline.core.code import remembered
 from pipeline.core.journal import now
 from pipeline.core.manifest import Facts
 from pipeline.core.memory import bounded
@@ -72,6 +73,20 @@ class Run:
     def cache(self, name: str) -> Cache:
         """Return one of the caches of costly results: ``reads`` or ``replies``."""
         return Cache(self.home / name)
+
+    def remembered(
+        self,
+        make: Callable[[], dict[str, Any]],
+        module: str,
+        of: Sequence[Dataset],
+        **settings: Any,
+    ) -> dict[str, Any]:
+        """Return what a module finds in datasets, as JSON; anew when they or its code changed.
+
+        For what takes a second in each run and is no dataset itself.
+        """
+        key = {"of": [str(each) for each in of], **settings}
+        return remembered(self.home / LOOKED, module, key, make)
 
     def facts(self, stage: str) -> Facts:
         """Return what the manifest of a stage's dataset counts."""

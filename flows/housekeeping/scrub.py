@@ -17,6 +17,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from annotation.spreadsheet import read_sheet, write_sheet
+from flows.engine.home import LOOKED
 from flows.housekeeping.held import SOURCES, Held
 from pipeline.core.cache import write_atomically
 from pipeline.core.home import Home
@@ -55,7 +56,8 @@ class Scrub:
         # Pages last: they are made of the JSON beside them.
         for path in sorted(self.home.rglob("*"), key=lambda path: (path.suffix == ".html", path)):
             inside = path.relative_to(self.home).parts
-            if not path.is_file() or path.is_symlink() or inside[0] in (BASES, LEDGER, "store"):
+            elsewhere = inside[0] in (BASES, LEDGER, LOOKED, "store")
+            if not path.is_file() or path.is_symlink() or elsewhere:
                 continue
             if path.suffix == ".tmp":  # of a killed writer: nobody writes now
                 self._remove(path)
@@ -64,6 +66,7 @@ class Scrub:
             else:
                 self._file(path)
         if self.act:
+            shutil.rmtree(self.home / LOOKED, ignore_errors=True)  # of data sets as they were
             for left_over in store.glob("*/.*.tmp"):
                 shutil.rmtree(left_over)
         return +self.found

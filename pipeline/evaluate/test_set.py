@@ -71,13 +71,12 @@ def answer_limit(asked: DataFrame[Examples], count: CountTokens, settings: Evalu
     return max(least, min(most, math.ceil(long) + 1))  # and the end of the turn
 
 
-def nearest_examples(examples: DataFrame[Examples], count: int) -> dict[str, list[Message]]:
+def nearest_examples(examples: DataFrame[Examples], count: int) -> dict[str, list[str]]:
     """Return by pair_id the training examples nearest to each question (TF-IDF), nearest last."""
     asked = examples.filter(split="test").sort("pair_id")
     train = examples.filter(split="train").sort("pair_id")
     if not count or not train.height or not asked.height:
         return {pair: [] for pair in asked["pair_id"]}
-    shots = [[turn for turn in turns if turn["role"] != "system"] for turns in train["messages"]]
     questions, pool = (list(map(_question, rows["messages"])) for rows in (asked, train))
     from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -91,9 +90,24 @@ def nearest_examples(examples: DataFrame[Examples], count: int) -> dict[str, lis
         # Rounded, so that equal examples tie exactly and the stable sort goes by pair_id.
         ranks = np.argsort(-near.round(9), axis=1, kind="stable")[:, :count]
         chosen.extend(ranks.tolist())
+    names = train["pair_id"].to_list()
     return {
-        pair: [message for row in reversed(rows) for message in shots[row]]
+        pair: [names[row] for row in reversed(rows)]
         for pair, rows in zip(asked["pair_id"], chosen, strict=True)
+    }
+
+
+def shots_of(
+    nearest: Mapping[str, Sequence[str]], examples: DataFrame[Examples]
+) -> dict[str, list[Message]]:
+    """Return the messages of the examples that are nearest, without system prompts."""
+    turns = dict(examples.select("pair_id", "messages").iter_rows())
+    told = {
+        name: [turn for turn in turns[name] if turn["role"] != "system"]
+        for name in {name for names in nearest.values() for name in names}
+    }
+    return {
+        pair: [turn for name in names for turn in told[name]] for pair, names in nearest.items()
     }
 
 

@@ -44,7 +44,8 @@ def plain(base: Any) -> Any:
     """Return a teacher that calls ``generate`` of transformers for one reply after the other."""
     import torch
 
-    from pipeline.pairs.teachers.embedded import EmbeddedTeacher, _losses, _prompt_ids
+    from pipeline.pairs.teachers.embedded import EmbeddedTeacher
+    from pipeline.pairs.teachers.sampling import _losses, _prompt_ids
     from pipeline.pairs.teachers.teacher import Reply
     from pipeline.train.models.base_model import load_model, load_tokenizer
 

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.core.errors import TrainingError
 from pipeline.core.progress import listening
-from pipeline.evaluate.test_set import nearest_examples
+from pipeline.evaluate.test_set import nearest_examples, shots_of
 from pipeline.settings import EvaluateSettings
 from pipeline.text.chat import IGNORED, encode
 from schemas.evaluation import Answers
@@ -98,7 +98,7 @@ def test_examples_in_the_prompt_make_the_reference_likelier(
 ):
     from tests.pipeline.evaluate.answering import answer
 
-    shots = nearest_examples(all_examples, 3)
+    shots = shots_of(nearest_examples(all_examples, 3), all_examples)
     seen = []
     with listening(lambda done, total, unit: seen.append((done, total, unit))):
         found = answer("few_shot", asked, model, tokenizer, SETTINGS, shots)

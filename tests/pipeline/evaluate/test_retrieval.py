@@ -6,7 +6,12 @@ import pytest
 from pipeline.core.cache import short_id
 from pipeline.core.outcome import table
 from pipeline.evaluate.answers.prompts import split_thoughts, with_passage, with_thinking
-from pipeline.evaluate.answers.retrieval import behind_passages, retrieve
+from pipeline.evaluate.answers.retrieval import (
+    behind_passages,
+    find_chunks,
+    find_passages,
+    passages_of,
+)
 from pipeline.evaluate.measures.grounding import grounded, source_texts
 from pipeline.settings import ScreenSettings
 from schemas.documents import Chunks
@@ -48,6 +53,14 @@ CHUNKS = table(
         chunk("Bread is made of flour and water."),
     ],
 )
+
+
+def retrieve(rows, chunks, count):
+    return passages_of(find_chunks(rows, chunks, count), chunks)
+
+
+def behind(rows, chunks, splits, count, share):
+    return behind_passages(rows, chunks, find_passages(rows, chunks, splits, count, share))
 
 
 def test_the_chunk_that_shares_the_rare_words_is_found():
@@ -139,11 +152,11 @@ def test_the_answer_stands_behind_the_last_marker(text, thoughts, answer):
 
 def test_training_questions_stand_behind_the_passages_of_their_documents_and_test_ones_do_not():
     rows = examples(QUESTIONS[:1], "train").vstack(examples(QUESTIONS[1:], "test"))
-    found = behind_passages(rows, CHUNKS, split_of(LEGS), 1, 1.0).filter(pair_id=short_id(PLANET))
+    found = behind(rows, CHUNKS, split_of(LEGS), 1, 1.0).filter(pair_id=short_id(PLANET))
     question, answer = found["messages"][0]
     assert question["content"] == with_passage(PLANET, CHUNKS["text"][0])
     assert answer["content"] == QUESTIONS[0][1]
-    everything = behind_passages(rows, CHUNKS, split_of(LEGS), 4, 1.0)
+    everything = behind(rows, CHUNKS, split_of(LEGS), 4, 1.0)
     assert "spider" not in everything.filter(split="train")["messages"][0][0]["content"]
     assert everything.filter(split="test").equals(rows.filter(split="test"))
 
@@ -151,11 +164,11 @@ def test_training_questions_stand_behind_the_passages_of_their_documents_and_tes
 def test_the_share_of_questions_behind_passages_is_the_same_in_each_run():
     pairs = [(f"Which planet is number {n}?", "Mercury.") for n in range(200)]
     rows = examples(pairs, "train").with_columns(doc_id=pl.lit(short_id("doc", PLANET)))
-    found = behind_passages(rows, CHUNKS, split_of(LEGS), 1, 0.4)
-    behind = [turns[0]["content"].startswith("Mercury") for turns in found["messages"]]
-    assert 60 <= sum(behind) <= 100
-    assert behind_passages(rows, CHUNKS, split_of(LEGS), 1, 0.0).equals(rows)
-    assert behind_passages(rows, CHUNKS[:0], split_of(LEGS), 1, 1.0).equals(rows)  # no chunks
+    found = behind(rows, CHUNKS, split_of(LEGS), 1, 0.4)
+    told = [turns[0]["content"].startswith("Mercury") for turns in found["messages"]]
+    assert 60 <= sum(told) <= 100
+    assert behind(rows, CHUNKS, split_of(LEGS), 1, 0.0).equals(rows)
+    assert behind(rows, CHUNKS[:0], split_of(LEGS), 1, 1.0).equals(rows)  # no chunks
 
 
 def test_no_passage_is_of_the_test_split_or_repeats_a_test_row():
@@ -167,7 +180,7 @@ def test_no_passage_is_of_the_test_split_or_repeats_a_test_row():
     (own,) = one.filter(text=text)["chunk_id"]
     of_test = splits_of([("test", short_id("doc", PLANET), own),
                          ("train", short_id("doc", PLANET), one["chunk_id"][0])])  # fmt: skip
-    (turn, _) = behind_passages(rows, one, of_test, 2, 1.0).filter(split="train")["messages"][0]
+    (turn, _) = behind(rows, one, of_test, 2, 1.0).filter(split="train")["messages"][0]
     assert "Of the relay and the pump." in turn["content"] and text not in turn["content"]
     all_train = splits_of([("train", short_id("doc", PLANET), "")])
-    assert behind_passages(rows, one, all_train, 2, 1.0).equals(rows)  # it would tell the answer
+    assert behind(rows, one, all_train, 2, 1.0).equals(rows)  # it would tell the answer

@@ -4,13 +4,14 @@ import polars as pl
 import pytest
 
 from pipeline.core.cache import short_id
-from pipeline.evaluate.test_set import answer_limit, nearest_examples, test_set
+from pipeline.evaluate.test_set import answer_limit, nearest_examples, shots_of, test_set
 from pipeline.settings import EvaluateSettings
 from tests.pipeline.evaluate.conftest import QUESTIONS, TRAIN, examples
 
 
 def shown(all_examples, question, count):
-    return [turn["content"] for turn in nearest_examples(all_examples, count)[short_id(question)]]
+    shots = shots_of(nearest_examples(all_examples, count), all_examples)
+    return [turn["content"] for turn in shots[short_id(question)]]
 
 
 def test_the_nearest_training_example_comes_last_with_its_response(all_examples):
@@ -34,9 +35,9 @@ def test_equally_near_examples_are_taken_by_pair_id():
     same = [(f"How is the set point of zone {n} changed?", "By the panel.") for n in "1234"]
     asked = [("How is the set point of a zone changed?", "By the panel.")]
     rows = examples(same, "train").vstack(examples(asked, "test"))
-    turns = nearest_examples(rows, 2)[short_id(asked[0][0])]
+    turns = shown(rows, asked[0][0], 2)
     first, second = sorted(same, key=lambda pair: short_id(pair[0]))[:2]
-    assert [turn["content"] for turn in turns] == [*second, *first]
+    assert turns == [*second, *first]
 
 
 def test_no_examples_are_shown_when_none_are_asked_for_or_there_are_none(all_examples):

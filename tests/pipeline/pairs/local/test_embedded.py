@@ -12,7 +12,7 @@ import pytest
 from pipeline.core.cache import Cache, short_id
 from pipeline.core.outcome import table
 from pipeline.pairs.generate import generate
-from pipeline.pairs.teachers import embedded
+from pipeline.pairs.teachers import sampling
 from pipeline.pairs.teachers.embedded import EmbeddedTeacher
 from pipeline.pairs.teachers.replies import CachingTeacher
 from pipeline.pairs.teachers.teacher import Request
@@ -153,7 +153,7 @@ def test_a_model_that_can_think_is_told_not_to_and_its_thoughts_are_taken_out(
     )
     with monkeypatch.context() as patch:
         patch.setattr(tokenizer, "chat_template", template)
-        ids = embedded._prompt_ids(tokenizer, (("user", "Hello?"), ("assistant", "So")))
+        ids = sampling._prompt_ids(tokenizer, (("user", "Hello?"), ("assistant", "So")))
     assert tokenizer.decode(ids) == "Hello?<think>\n\n</think>\n\nSo"
     monkeypatch.setattr(tokenizer, "decode", lambda ids, **_: "Hm.\n</think>\n\nYes.")
     (reply,) = teacher.complete([question("Is it so?")], seed=1)
@@ -195,8 +195,8 @@ def test_losses_are_those_of_a_model_that_scales_its_logits(kind, tmp_path, monk
     teacher._loaded = model, tokenizer
     pairs = [((("user", "The pump runs. " + end),), "At noon.") for end in ("When?", "Why so?")]
     for (messages, answer), loss in zip(pairs, teacher.answer_losses(pairs), strict=True):
-        start = embedded._prompt_ids(tokenizer, messages)
-        whole = embedded._prompt_ids(tokenizer, messages, answer)
+        start = sampling._prompt_ids(tokenizer, messages)
+        whole = sampling._prompt_ids(tokenizer, messages, answer)
         with torch.no_grad():
             logits = model(input_ids=torch.tensor([whole])).logits[0, len(start) - 1 : -1]
         direct = torch.nn.functional.cross_entropy(logits, torch.tensor(whole[len(start) :]))
