@@ -22,14 +22,14 @@ class TeacherKind(NamedTuple):
 
 
 def _in_process(settings: "Settings", base: "BaseModel", say: Say) -> Teacher:
-    import torch
-
     from pipeline.pairs.teachers.embedded import EmbeddedTeacher
     from pipeline.train.models.base_model import resolve_model
 
     asked, model = settings.teacher, settings.model
     strength: Strength = "weak" if asked.kind == "embedded" else "strong"
     if asked.kind == "local":
+        import torch
+
         model = model.model_copy(update={"base_model": asked.model})
         base = resolve_model(model, settings.paths.home / "models")
         if torch.cuda.is_available():
