@@ -28,7 +28,7 @@ from pipeline.evaluate.measures.grounding import Taught, taught
 from pipeline.evaluate.measures.llm_judge import PROMPT_VERSION, asked_of
 from pipeline.evaluate.results import Cost, Evaluation, Looks, Pairwise, Verdict
 from pipeline.evaluate.stages import COMPARED, GATE, PAIRWISE, VERDICT
-from pipeline.evaluate.summary import summarise
+from pipeline.evaluate.summary import served_arm, summarise
 from pipeline.pairs.kinds.brief import brief_in_words
 from schemas.documents import Chunks
 from schemas.evaluation import Answers, AnswerTimings
@@ -106,7 +106,8 @@ def judge_model(
         if arm == "challenger" or arm in settings.evaluate.arms:
             answers[arm] = answer_arm(run, arm, loaded, test, model)
     general |= measure_arm(run, loaded, test, "challenger", model)
-    passages = _summary(run, test, answers, looks).served == "challenger_retrieval"
+    known = pl.concat(run.store.read(dataset, Answers) for dataset in answers.values())
+    passages = served_arm(known) == "challenger_retrieval"
     if champion is not None:
         answers["champion"] = answer_arm(run, "champion", loaded, test, champion, passages=passages)
         general |= measure_arm(run, loaded, test, "champion", champion)

@@ -24,12 +24,12 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 from flows.engine.console import StageLine, StageProgress, console
-from flows.engine.home import LOOKED, RUN_LOCK, check_space, locked
+from flows.engine.home import RUN_LOCK, check_space, locked
 from flows.engine.mirror import push
 from flows.engine.recipes import code_version, is_stage, outdated, recipe_of, ref_name, why_anew
 from flows.engine.settings_file import dump_settings
 from pipeline.core.cache import Cache, write_atomically
-from pipeline.core.code import remembered
+from pipeline.core.code import LOOKED, remembered
 from pipeline.core.journal import now
 from pipeline.core.manifest import Facts
 from pipeline.core.memory import bounded

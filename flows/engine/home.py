@@ -16,7 +16,6 @@ from flows.engine.mirror import is_held, mirrored
 from pipeline.core.errors import HomeLocked, StoreError
 from pipeline.core.journal import now
 
-LOOKED = "looked"  # folder of what was found in data sets: ids and counts
 RUN_LOCK = "lock"  # of the runs that make data sets and models: one at a time
 MONITOR_LOCK = "monitor.lock"  # of the drift check, which may run beside a training
 AT_WORK = "tuneloop-command-"  # begins the names of commands at work, which Prefect has as tags

@@ -17,9 +17,9 @@ import polars as pl
 from pydantic import ValidationError
 
 from annotation.spreadsheet import read_sheet, write_sheet
-from flows.engine.home import LOOKED
 from flows.housekeeping.held import SOURCES, Held
 from pipeline.core.cache import write_atomically
+from pipeline.core.code import LOOKED
 from pipeline.core.home import Home
 from pipeline.core.journal import parse, read_lines
 from pipeline.core.manifest import FileEntry, Manifest, content_digest

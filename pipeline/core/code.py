@@ -37,6 +37,9 @@ def code_digests(modules: Iterable[str]) -> dict[str, str]:
     return dict(sorted(digests.items()))
 
 
+LOOKED = "looked"  # folder of a home: what was found in its data sets, ids and counts
+
+
 def remembered(
     root: Path, module: str, key: Mapping[str, Any], make: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:

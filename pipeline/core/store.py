@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import polars as pl
 from filelock import FileLock
@@ -19,6 +19,7 @@ from pandera.typing.polars import DataFrame
 from pydantic import ValidationError
 
 from pipeline.core.cache import digest, write_atomically
+from pipeline.core.code import LOOKED, remembered
 from pipeline.core.errors import CorruptDataset, MissingDataset, SchemaMismatch
 from pipeline.core.manifest import Facts, FileEntry, Manifest, Recipe, content_digest
 from pipeline.core.memory import joined, let_go
@@ -122,10 +123,23 @@ class Store:
                 f"store: {dataset} has {frame.height} rows; its manifest says "
                 f"{manifest.facts.rows}; delete the folder and run again"
             )
-        if (dataset.content, schema) not in self._validated:
-            validate(frame, schema, str(dataset))
-            self._validated.add((dataset.content, schema))
+        self._check(frame, dataset, schema)
         return cast("DataFrame[S]", frame)
+
+    def _check(self, frame: pl.DataFrame, dataset: Dataset, schema: type[Table]) -> None:
+        """Validate a table, unless this very file was valid by this code of the schema."""
+        if (dataset.content, schema) in self._validated:
+            return
+        state = (self.path(dataset) / PART).stat()
+        key = {"schema": schema.__name__, "stamp": [state.st_size, state.st_mtime_ns]}
+
+        def valid() -> dict[str, Any]:
+            validate(frame, schema, str(dataset))
+            return {"valid": True}
+
+        key |= {"content": dataset.content}
+        remembered(self.root.parent / LOOKED, schema.__module__, key, valid)
+        self._validated.add((dataset.content, schema))
 
     def read_dropped(self, dataset: Dataset) -> DataFrame[Drops]:
         """Read the ledger of a dataset: the rows its stage let go."""

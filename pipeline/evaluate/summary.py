@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 
 import polars as pl
+from sklearn.metrics import roc_auc_score
 
 from pipeline.core.errors import InputError
 from pipeline.evaluate.measures.correctness import RIGHT
@@ -48,7 +49,7 @@ def summarise(
     ways = [arm for arm in CHALLENGER if arm in arms]
     looks = looks or first_look(1, settings.confidence, max(1, len(ways)))
     measured = [arm for arm in arms if arm != "placebo" and "correct" in scores[arm]]
-    served = _best(ways, scores) or "challenger"
+    served = served_arm(answers)
     others = [arm for arm in arms if arm != served and served in arms]
     best = _best(measured, scores)
     return Evaluation(
@@ -79,6 +80,13 @@ def summarise(
         looks=looks,
         confidence=settings.confidence,
     )
+
+
+def served_arm(answers: pl.DataFrame) -> str:
+    """Return the arm that is served: the challenger in the way in which it is more often right."""
+    right = answers.filter(pl.col("arm").is_in(CHALLENGER)).group_by("arm").agg(pl.mean("correct"))
+    means = {arm: round(mean or 0.0, 9) for arm, mean in right.iter_rows()}
+    return max(CHALLENGER, key=lambda arm: means.get(arm, -1.0))
 
 
 def _best(arms: Sequence[str], scores: Mapping[str, Intervals]) -> str:
@@ -126,8 +134,6 @@ def _columns(
 
 def _calibration(rows: pl.DataFrame) -> float | None:
     """Return the area under the curve: how often a right answer was surer than a wrong one."""
-    from sklearn.metrics import roc_auc_score
-
     right = (rows["correct"].drop_nulls() >= RIGHT).to_numpy()
     if rows["log_prob"].null_count() or right.all() or not right.any():
         return None
