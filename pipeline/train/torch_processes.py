@@ -38,6 +38,11 @@ class Processes:
         """Whether this is the one that writes."""
         self.sharded = os.environ.get("ACCELERATE_USE_FSDP") == "true"
         """Whether the base is spread over the processes: those of a CPU know it by this alone."""
+        if self.sharded:
+            from torch.distributed.device_mesh import init_device_mesh
+
+            # Here, where all are: it may connect them anew.
+            self._mesh = init_device_mesh(self._accelerator.device.type, (self.count,))
 
     def part(self, batches: Step) -> Step:
         """Return the micro batches of this process; maybe none.
@@ -64,11 +69,9 @@ class Processes:
         Yields each block whole, on the device, before it is cut. What is trained stays whole, and
         so do the embedding and the head.
         """
-        from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
-        device = self._accelerator.device
-        mesh = init_device_mesh(device.type, (self.count,))
+        device, mesh = self._accelerator.device, self._mesh
         decoder = model.get_base_model().get_decoder()
         whole = {part for part in model.parameters() if part.requires_grad}
         for block in decoder_blocks(decoder):

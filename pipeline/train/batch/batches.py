@@ -34,7 +34,9 @@ def sized(settings: TrainSettings, device: str = "cpu") -> TrainSettings:
 
 def pack_room(settings: TrainSettings, device: str = "cpu") -> int:
     """Return how many tokens of rows are packed together: on a GPU what a pass may have."""
-    room = sized(settings, device).micro_batch_tokens or 0
+    limits = sized(settings, device)
+    assert limits.micro_batch_size and limits.micro_batch_tokens, "sized"
+    room = min(limits.micro_batch_tokens, limits.micro_batch_size * settings.max_tokens)
     return max(room, settings.max_tokens) if device == "cuda" else settings.max_tokens
 
 
@@ -99,7 +101,8 @@ def _plan_packed(lengths: Sequence[int], settings: TrainSettings, room: int) -> 
         rows = np.random.default_rng([settings.seed, epoch]).permutation(len(lengths)).tolist()
         for start in range(0, len(rows), settings.batch_size):
             of_step = rows[start : start + settings.batch_size]
-            steps.append(first_fit(of_step, lengths, room))
+            share = math.ceil(sum(lengths[row] for row in of_step) / settings.processes)
+            steps.append(first_fit(of_step, lengths, min(room, share)))  # a pack for each process
         epoch += 1
     return steps[:wanted]
 

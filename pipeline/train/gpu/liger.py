@@ -39,7 +39,9 @@ def silu_mul_backward(above: Tensor, gate: Tensor, up: Tensor) -> tuple[Tensor, 
 def rotary(model: Any) -> Iterator[bool]:
     """Let a model rotate queries and keys in one launch while it trains; yields whether it does."""
     found = [part for part in model.modules() if hasattr(part, "rotary_emb")]
-    module = sys.modules[type(found[0]).__module__] if found else None
+    kinds = type(found[0]).__mro__ if found else ()  # FSDP2 puts a class of its own in front
+    modules = (sys.modules[kind.__module__] for kind in kinds)
+    module = next((each for each in modules if hasattr(each, ROTATE)), None)
     own = getattr(module, ROTATE, None)
     if own is None or not _same(own, found[0]):
         yield False

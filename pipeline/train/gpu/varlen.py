@@ -2,6 +2,7 @@
 
 Given the positions of packed rows, transformers writes a mask of all tokens by all, which no flash
 kernel takes: both time and memory grow with the square of the pass. Here each row attends alone.
+Where a row is longer than a layer's window, the layer keeps that mask.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,9 @@ def takes(model: Any) -> bool:
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     plain = config._attn_implementation == "sdpa" and model.dtype in HALVES
     alike = getattr(config, "v_head_dim", None) in (None, head)
-    return model.device.type == "cuda" and plain and alike and head <= LARGEST_HEAD
+    drops = any(getattr(config, name, 0) for name in ("attention_dropout", "attn_pdrop"))
+    fits = head <= LARGEST_HEAD and head % 8 == 0
+    return model.device.type == "cuda" and plain and alike and fits and not drops
 
 
 class _Rows:
@@ -58,7 +61,9 @@ def varlen_attention(*models: Any) -> Iterator[None]:
     rows, sdpa_mask = _Rows(), masks["sdpa"]
 
     def mask(*arguments: Any, **named: Any) -> Any:
-        return sdpa_mask(*arguments, **named) if rows.starts is None else None
+        window = named.get("local_size")  # of a sliding window, or a chunk
+        own = rows.starts is None or (window is not None and window < rows.longest)
+        return sdpa_mask(*arguments, **named) if own else None
 
     decoders = [each.get_decoder() for each in causal]
     hooks = [each.register_forward_pre_hook(rows.note, with_kwargs=True) for each in decoders]
@@ -74,22 +79,20 @@ def varlen_attention(*models: Any) -> Iterator[None]:
 def _instead_of(sdpa: Callable[..., Any], rows: _Rows) -> Callable[..., Any]:
     def attend(
         module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
-        dropout: float = 0.0, scaling: float | None = None, sliding_window: int | None = None,
-        **others: Any,
+        dropout: float = 0.0, scaling: float | None = None, **others: Any,
     ) -> tuple[Tensor, None]:  # fmt: skip
         if rows.starts is None or attention_mask is not None:
             found: tuple[Tensor, None] = sdpa(
-                module, query, key, value, attention_mask, dropout, scaling,
-                sliding_window=sliding_window, **others,
-            )  # fmt: skip
+                module, query, key, value, attention_mask, dropout, scaling, **others
+            )
             return found
-        # (1, heads, tokens, size), and of a window the last key is the query's own
+        if dropout or others.get("position_bias") is not None:
+            raise ValueError("varlen_attn: dropout or a position bias, which it does not know")
         q, k, v = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
         starts, longest = rows.starts, rows.longest
         output: Any = varlen_attn(
             q, k, v, starts, starts, longest, longest,
-            scale=scaling, window_size=(sliding_window - 1 if sliding_window else -1, 0),
-            enable_gqa=query.shape[1] != key.shape[1],
+            scale=scaling, window_size=(-1, 0), enable_gqa=query.shape[1] != key.shape[1],
         )  # fmt: skip
         return output[None], None
 

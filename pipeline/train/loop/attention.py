@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from typing import Any
 
 from pipeline.core.errors import TrainingError
+from pipeline.train.loop.fused import liger_kernels
 from pipeline.train.methods.layers import Prompted
 from pipeline.train.methods.targets import keeps_keys
 from pipeline.train.peak_memory import is_out_of_memory
@@ -13,10 +13,11 @@ from pipeline.train.proofs.model import prove_apart
 
 
 @contextmanager
-def attention(model: Any, teacher: Any, *, packing: bool) -> Iterator[None]:
+def attention(model: Any, teacher: Any, *, apart: bool) -> Iterator[None]:
     """Let a model attend fast while it trains, maybe beside the teacher that it is distilled of.
 
-    What belongs to the other kind of device is not imported.
+    ``apart``: :func:`packs` says that the GPU's kernel for packed rows suits them. What belongs to
+    the other kind of device is not imported.
     """
     with ExitStack() as stack:
         if model.device.type == "cpu":
@@ -26,18 +27,16 @@ def attention(model: Any, teacher: Any, *, packing: bool) -> Iterator[None]:
         else:
             from pipeline.train.gpu import varlen
 
-            models = [each for each in (model, teacher) if each is not None]
-            if packing and all(map(varlen.takes, models)):
+            if apart:
+                models = [each for each in (model, teacher) if each is not None]
                 stack.enter_context(varlen.varlen_attention(*models))
-            if find_spec("liger_kernel"):
-                from pipeline.train.gpu.liger import rotary
-
-                stack.enter_context(rotary(model))
+            if kernels := liger_kernels():
+                stack.enter_context(kernels.rotary(model))
         yield
 
 
 def packs(model: Any, teacher: Any, rows: Sequence[Mapping[str, list[int]]]) -> bool:
-    """Whether rows are packed where nobody says so: with a kernel that keeps them apart (a GPU's).
+    """Whether a GPU's kernel keeps packed rows apart: they are packed then where nobody says so.
 
     Rows are padded where they would see each other otherwise (a state, a convolution), or the
     kernel refuses a model.

@@ -10,7 +10,6 @@ products are computed in the type of the base; its weights and their gradients s
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
-from importlib.util import find_spec
 from typing import Any, cast
 
 import torch
@@ -57,10 +56,14 @@ class LowRank(Function):
         inputs, up, low, weight, a, b = ctx.saved_tensors
         kernels = _kernels(inputs)
         gate = None if up is None or kernels else silu(inputs)
-        rows = inputs if up is None else _gate(inputs, up) if gate is None else gate * up
         above = gradients[0].flatten(0, -2)
         of_low = above @ (ctx.scale * b).to(above.dtype)
-        of_a = of_low.t() @ rows.flatten(0, -2)
+        if up is None:
+            of_a = of_low.t() @ inputs.flatten(0, -2)
+        else:
+            product = gate * up if gate is not None else _gate(inputs, up)
+            of_a = of_low.t() @ product.flatten(0, -2)
+            del product  # before the largest matrix product
         of_b = ctx.scale * (above.t() @ low).float()
         below = of_up = None
         if any(ctx.needs_input_grad[:2]):
@@ -74,17 +77,23 @@ class LowRank(Function):
 
 
 @cache
-def _liger() -> Any:
-    if find_spec("liger_kernel") is None:
-        return None
-    from pipeline.train.gpu import liger
+def liger_kernels() -> Any:
+    """Return :mod:`pipeline.train.gpu.liger` where it works, or None.
 
+    Liger may not be installed, or may lack Triton, a C compiler or a GPU.
+    """
+    try:
+        from pipeline.train.gpu import liger
+
+        rows = torch.ones(2, 16, device="cuda")
+        liger.normalize(rows, rows[0], 1e-6)
+    except (ImportError, RuntimeError, OSError, AssertionError):  # the last: torch without CUDA
+        return None
     return liger
 
 
 def _kernels(tensor: Tensor) -> Any:
-    """Return :mod:`pipeline.train.gpu.liger` for what is on a GPU, where Liger is installed."""
-    return _liger() if tensor.is_cuda else None
+    return liger_kernels() if tensor.is_cuda else None
 
 
 def _gate(gate: Tensor, up: Tensor) -> Tensor:

@@ -124,11 +124,12 @@ def train(
             model, unpacked = _prepared(base, model_settings, rows, settings, proofs, shards)
             parts = shards.spread(model) if shards else ()
             fused_layers = stack.enter_context(fused(model, parts))
+        on_gpu, wanted = model.device.type == "cuda", settings.packing is not False
+        apart = on_gpu and wanted and packs(model, guide, rows.train)
         if settings.packing is None:
-            together = model.device.type == "cuda" and packs(model, guide, rows.train)
-            settings = settings.model_copy(update={"packing": together})
+            settings = settings.model_copy(update={"packing": apart})
         settings = sized(settings, model.device.type)
-        stack.enter_context(attention(model, guide, packing=bool(settings.packing)))
+        stack.enter_context(attention(model, guide, apart=apart))
         if shards:
             proofs.append(prove_sharded(shards, model))
         if METHODS[settings.method].quantized and not unpacked:
@@ -180,6 +181,11 @@ def _prepared(
             f"train.launch_config: fsdp found with method {method.name}; expected LoRA or its kin, "
             'beside a frozen base that is spread; set train.method = "qlora", or write the file '
             "with `tuneloop plan --launch ddp`"
+        )
+    if shards and settings.dequantize == "once":
+        raise TrainingError(
+            "train.dequantize: once found where the base is spread over processes, to save memory; "
+            "expected auto or each_time; remove it"
         )
     model = adapter.load_base(base, model_settings, method.quantized, on_host=bool(shards))
     check_rows(rows, model, settings)

@@ -173,14 +173,12 @@ def _eos(file: Path) -> list[int]:
     return [token for token in (found if isinstance(found, list) else [found]) if token is not None]
 
 
-def load_model(
-    path: Path, device: str = "cpu", dtype: Any = None, quantization_config: Any = None
-) -> Any:
-    """Load the weights of a base model as a ``PreTrainedModel`` in evaluation mode."""
+def load_model(path: Path, device: str = "cpu", dtype: Any = None, **named: Any) -> Any:
+    """Load the weights of a base model as a ``PreTrainedModel`` in evaluation mode.
+
+    ``named`` are further arguments of transformers' ``from_pretrained``.
+    """
     _, automatic, kind = model_class(path)
-    # Without a place bitsandbytes takes the GPU, where there is one, whatever the device is.
-    quantized = {"quantization_config": quantization_config, "device_map": {"": device}}
-    named = {} if quantization_config is None else quantized
     model: Any = automatic.from_pretrained(
         path,
         dtype=compute_dtype(device) if dtype is None else dtype,

@@ -94,7 +94,7 @@ def configure_torch(settings: ModelSettings) -> None:
     gpu = choose_device(settings) == "cuda"
     torch.use_deterministic_algorithms(True, warn_only=gpu)
     if gpu:  # or each kernel without one says so: FlashAttention's backward pass, cuBLAS
-        warnings.filterwarnings("ignore", message=".*deterministic (implementation|behavior)")
+        warnings.filterwarnings("ignore", message=".*deterministic")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 

@@ -18,7 +18,15 @@ from pipeline.train.models.device import compute_dtype
 def load_quantized(path: Path, device: str = "cpu", dtype: Any = None) -> Any:
     """Load a base model in NF4 with double quantization (Dettmers et al. 2023), guarded."""
     dtype, stored = dtype or compute_dtype(device), stored_in_four_bits(path)
-    model = load_model(path, device, dtype, quantization_config=four_bits(path, dtype))
+    # Without a place bitsandbytes takes a GPU that is there, whatever the device is. By its number:
+    # files in 4 bits are read by threads, and the current GPU of a new thread is the first.
+    place: Any = device
+    if device == "cuda":
+        import torch
+
+        place = torch.cuda.current_device()
+    named = {} if stored else {"quantization_config": four_bits(path, dtype)}
+    model = load_model(path, device, dtype, device_map={"": place}, **named)
     for layer in linear4bit_layers(model).values():  # stored ones name a type of their own
         layer.compute_dtype = layer.weight.quant_state.dtype = dtype
         layer.support_avx512bf16_for_cpu = False  # the guard, before its first use

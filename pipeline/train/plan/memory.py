@@ -57,14 +57,15 @@ def memory(
 ) -> tuple[Item, ...]:
     """Return what is in memory at the peak of a training step, for values of 2 bytes or 4.
 
-    Of ``shards`` processes each holds its share of the frozen blocks, and two of them whole.
+    Of ``shards`` processes each holds its share of the frozen blocks, and three of them whole.
     """
     trained = trainable_parameters(shape, settings)
     # Paged ones count as if they stayed; those in 8 bits have a scale for each 256 values.
     paged = kind == "gpu" and settings.method == "full"  # by "auto", as the loop's optimizer is
     small = "8bit" in settings.optimizer or (settings.optimizer == "auto" and paged)
     moments = 2 * (1 + FLOAT32 / 256) if small else 2.0 * FLOAT32
-    packed = METHODS[settings.method].quantized and not unpacked_once(settings, kind)
+    unpacked = shards == 1 and unpacked_once(settings, kind)
+    packed = METHODS[settings.method].quantized and not unpacked
     whole = settings.method in BASE
     items = _weights(shape, settings, packed, value, trained if whole else 0)
     if shards > 1:
@@ -148,13 +149,16 @@ def _weights(
 
 
 def _spread(shape: Shape, items: list[Item], packed: bool, value: int, shards: int) -> list[Item]:
-    """Return the weights of the base as one of several processes holds them (FSDP2)."""
-    blocks = round(shape.linear_parameters * (NF4_BYTES if packed else value))
+    """Return the weights of the base as one of several processes holds them (FSDP2).
+
+    The scales of NF4 stay whole on each.
+    """
+    blocks = round(shape.linear_parameters * (0.5 if packed else value))
     rest = sum(item.bytes for item in items) - blocks
-    gathered = 2 * blocks // shape.layers
+    gathered = 3 * blocks // shape.layers
     return [
         Item("weights", rest + blocks // shards, f"a share of the blocks: one of {shards}"),
-        Item("gathered blocks", gathered, "the one that computes, and the next"),
+        Item("gathered blocks", gathered, "the one that computes, the next, and its buffer"),
     ]
 
 

@@ -153,3 +153,14 @@ def test_a_pack_starts_positions_again_and_trains_no_first_token():
     assert ids == [[5, 2, 6, 7, 2]]
     assert labels == [[IGNORED, 2, IGNORED, 7, 2]]
     assert positions == [[0, 1, 0, 1, 2]]
+
+
+def test_packs_are_shared_out_to_every_process():
+    lengths = [60] * 32
+    used = settings(epochs=1, batch_size=16, packing=True, max_tokens=512)
+    alone = plan_steps(lengths, used, "cuda")
+    assert [list(map(len, step)) for step in alone] == [[16], [16]], "a pass of a GPU"
+    four = plan_steps(lengths, used.model_copy(update={"processes": 4}), "cuda")
+    assert [list(map(len, step)) for step in four] == [[4] * 4] * 2
+    bounded = plan_steps(lengths, used.model_copy(update={"micro_batch_size": 1}), "cuda")
+    assert max(len(rows) * 60 for step in bounded for rows in step) <= 512

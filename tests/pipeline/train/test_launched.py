@@ -148,7 +148,17 @@ def test_a_base_spread_over_two_processes_is_trained_as_in_one(
         torch.testing.assert_close(tensors[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
 
 
-def test_what_trains_the_base_itself_does_not_spread_it(sharding, tiny_base, tmp_path):
-    settings = SETTINGS.model_copy(update=sharding | {"method": "full", "rank": None})
-    with pytest.raises(TrainingError, match=r"fsdp found with method full; expected LoRA"):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "full", "rank": None}, r"fsdp found with method full; expected LoRA"),
+        (
+            {"method": "qlora", "dequantize": "once"},
+            r"train\.dequantize: once found where the base",
+        ),
+    ],
+)
+def test_what_would_not_save_memory_is_refused(changes, message, sharding, tiny_base, tmp_path):
+    settings = SETTINGS.model_copy(update=sharding | changes)
+    with pytest.raises(TrainingError, match=message):
         launch(make_examples(8, 2), tiny_base, settings, THREADS, tmp_path / "w", tmp_path / "o")

@@ -13,6 +13,7 @@ import torch
 from torch.nn.functional import silu
 
 from pipeline.settings import TrainSettings
+from pipeline.train import gpu
 from pipeline.train.loop import fused as layers
 from pipeline.train.loop.fused import fused
 from pipeline.train.methods import METHODS, resolved
@@ -53,6 +54,12 @@ def rotate_halves(q, k, cos, sin):
     return turned(q), turned(k)
 
 
+def forget_ours():
+    """Let our module be imported anew: it has what Liger had when it was imported."""
+    sys.modules.pop("pipeline.train.gpu.liger", None)
+    vars(gpu).pop("liger", None)
+
+
 @pytest.fixture
 def liger(monkeypatch):
     """The module over functions of that documentation, as if there were a GPU."""
@@ -68,13 +75,13 @@ def liger(monkeypatch):
         setattr(module, attribute, value)
         module.swiglu_backward = swiglu_backward
         monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.delitem(sys.modules, "pipeline.train.gpu.liger", raising=False)
+    forget_ours()
     from pipeline.train.gpu import liger
 
     monkeypatch.setattr(layers, "_kernels", lambda tensor: liger)
     CALLS.clear()
     yield liger
-    sys.modules.pop("pipeline.train.gpu.liger", None)
+    forget_ours()
 
 
 def step(model):
@@ -111,6 +118,9 @@ def test_a_step_has_the_loss_and_gradients_of_a_family_s_own_functions(
 ):
     model = prepared(kind, tmp_path, targets)
     expected = step(model)
+    decoder = model.get_base_model().get_decoder()
+    # As FSDP2 does: a class of its own before the family's.
+    decoder.__class__ = type("Sharded", (type(decoder),), {"__module__": "torch"})
     with fused(model), liger.rotary(model) as rotated:
         CALLS.clear()  # the comparisons of each layer
         found = step(model)
@@ -135,3 +145,13 @@ def test_a_kernel_that_computes_something_else_is_left_out(liger, monkeypatch, t
         assert not rotated
     norms = [part for part in model.modules() if type(part).__name__.endswith("RMSNorm")]
     assert fewer == every - len(norms)
+
+
+def test_without_triton_or_a_gpu_the_training_goes_on_without_liger(liger, monkeypatch):
+    layers.liger_kernels.cache_clear()
+    assert layers.liger_kernels() is None, "no GPU"
+    monkeypatch.setitem(sys.modules, "liger_kernel.ops.swiglu", None)
+    forget_ours()
+    layers.liger_kernels.cache_clear()
+    assert layers.liger_kernels() is None, "an import fails"
+    layers.liger_kernels.cache_clear()

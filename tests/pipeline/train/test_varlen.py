@@ -19,14 +19,23 @@ from pipeline.train.models.adapter import attach_adapter, trainable
 from tests.pipeline.train.architectures import ARCHITECTURES, GROUPED
 
 WINDOW = GROUPED | {"sliding_window": 5}
+MIXED = {"layer_types": ["sliding_attention", "full_attention"]}
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 48}
 FAMILIES = {
     "llama": GROUPED,
     "mistral": WINDOW,
-    "gemma3_text": WINDOW | {"layer_types": ["sliding_attention", "full_attention"]},
+    "gemma3_text": WINDOW | MIXED,
     "qwen3": GROUPED,
     "gpt_neox": ARCHITECTURES["gpt_neox"],
     "phi3": GROUPED,
-}
+    # Its layers do not tell their window: it stands in the mask alone.
+    "qwen2_moe": WINDOW | MIXED | EXPERTS | {"use_sliding_window": True},
+    "llama4_text": GROUPED
+    | {
+        "attention_chunk_size": 8, "num_local_experts": 2, "intermediate_size_mlp": 96,
+        "moe_layers": [1], "layer_types": ["chunked_attention", "full_attention"],
+    },
+}  # fmt: skip
 ROWS = [
     {"input_ids": list(range(start, start + length)), "labels": list(range(start, start + length))}
     for start, length in ((3, 9), (40, 17), (90, 30))
@@ -36,20 +45,20 @@ BATCH = {key: [row[key] for row in ROWS] for key in ("input_ids", "labels")}
 
 def documented(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, *,
                scale, window_size, enable_gqa):  # fmt: skip
-    """varlen_attn as its docstring has it: (tokens, heads, size), rows apart, a window of keys."""
+    """varlen_attn as its docstring has it: (tokens, heads, size), rows apart."""
     assert torch.equal(cu_seq_q, cu_seq_k)
     assert cu_seq_q.dtype == torch.int32
     assert max_q == max_k == cu_seq_q.diff().max()
     assert cu_seq_q[-1] == len(query)
     assert enable_gqa == (query.shape[1] != key.shape[1])
-    left, right = window_size
-    assert right == 0
+    assert window_size == (-1, 0), "causal"
     found = []
     for start, end in zip(cu_seq_q[:-1].tolist(), cu_seq_q[1:].tolist(), strict=True):
         q, k, v = (part[start:end].transpose(0, 1) for part in (query, key, value))
         apart = torch.arange(end - start)[:, None] - torch.arange(end - start)
-        seen = (apart >= 0) & ((apart <= left) | (left < 0))
-        output = scaled_dot_product_attention(q, k, v, seen, scale=scale, enable_gqa=enable_gqa)
+        output = scaled_dot_product_attention(
+            q, k, v, apart >= 0, scale=scale, enable_gqa=enable_gqa
+        )
         found.append(output.transpose(0, 1))
     return torch.cat(found)
 
@@ -83,23 +92,39 @@ def look(model, batch, **more):
     return logits.detach(), model.get_input_embeddings().weight.grad.clone()
 
 
-@pytest.mark.parametrize("kind", FAMILIES)
-def test_packed_rows_have_the_logits_and_gradients_of_transformers_own_mask(kind, kernel):
+@pytest.mark.parametrize(
+    ("kind", "changes", "layers"),
+    [
+        ("llama", {}, 2),
+        ("qwen3", {}, 2),
+        ("gpt_neox", {}, 2),
+        ("phi3", {}, 2),
+        ("mistral", {"sliding_window": 30}, 2),  # as long as the longest row
+        ("mistral", {"sliding_window": 29}, 0),
+        ("gemma3_text", {}, 1),
+        ("qwen2_moe", {}, 1),
+        ("llama4_text", {}, 1),
+    ],
+)
+def test_packed_rows_have_the_logits_and_gradients_of_transformers_own_mask(
+    kind, changes, layers, kernel, monkeypatch
+):
+    monkeypatch.setitem(FAMILIES, kind, FAMILIES[kind] | changes)
     model = make(kind)
     packed = pack(BATCH, "cpu")
     expected = look(model, packed, position_ids=packed[2])
     assert not kernel
     with varlen.varlen_attention(model):
         found = look(model, packed, position_ids=packed[2])
-        assert len(kernel) == 2, "each layer"
+        assert len(kernel) == layers, "each whose window holds every row"
         padded = look(model, collate(BATCH, "cpu"))
-        assert len(kernel) == 2, "rows that are padded keep SDPA"
+        assert len(kernel) == layers, "rows that are padded keep SDPA"
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     for one, other in zip(padded, look(model, collate(BATCH, "cpu")), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
     again = look(model, packed, position_ids=packed[2])
-    assert len(kernel) == 2, "transformers' own attention is back"
+    assert len(kernel) == layers, "transformers' own attention is back"
     torch.testing.assert_close(again, expected, rtol=0, atol=0)
 
 
@@ -107,7 +132,7 @@ def test_a_checkpointed_layer_is_made_again_with_the_rows_of_its_own_pass(kernel
     settings = resolved(TrainSettings(method="lora", rank=4, gradient_checkpointing=True))
     model = attach_adapter(make("llama"), METHODS["lora"], settings)
     packed, grown = pack(BATCH, "cpu"), []
-    for context in (attention(model, None, packing=True), varlen.varlen_attention(model)):
+    for context in (attention(model, None, apart=False), varlen.varlen_attention(model)):
         with context:
             model.zero_grad()
             found = model(input_ids=packed[0], position_ids=packed[2], use_cache=False).logits
@@ -129,11 +154,11 @@ def test_it_takes_what_flash_attention_computes_and_nothing_else():
     assert not varlen.takes(model), "on a CPU"
     assert not varlen.takes(on_gpu(model, dtype=torch.float32))
     assert not varlen.takes(on_gpu(make("gpt_oss", attn_implementation="eager")))
-    for changes in ({"head_dim": 512}, {"v_head_dim": 8}):
-        for name, value in changes.items():
-            other = make("llama")
-            setattr(other.config, name, value)
-            assert not varlen.takes(on_gpu(other)), name
+    wrong = {"head_dim": 512, "v_head_dim": 8, "attention_dropout": 0.1}
+    for name, value in (*wrong.items(), ("head_dim", 20)):
+        other = make("llama")
+        setattr(other.config, name, value)
+        assert not varlen.takes(on_gpu(other)), name
 
 
 def test_rows_are_packed_where_nobody_says_so_only_if_they_stay_apart(kernel, monkeypatch):

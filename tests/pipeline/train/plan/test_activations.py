@@ -47,7 +47,7 @@ def kept_bytes(model, rows):
         return found
 
     keep = torch.autograd.graph.saved_tensors_hooks(pack, lambda found: found.tensor)
-    with fused(model), attention(model, None, packing=False), keep:
+    with fused(model), attention(model, None, apart=False), keep:
         loss = loss_of(ids, labels)
     storages = {
         found.tensor.untyped_storage().data_ptr(): found.tensor.untyped_storage().nbytes()
