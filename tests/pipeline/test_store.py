@@ -65,6 +65,30 @@ def test_what_is_written_is_read_back(store):
     assert (facts.rows_in, facts.rows_kept, facts.rows_dropped) == (6, 5, 1)
 
 
+def test_a_table_that_was_valid_is_looked_at_again_only_when_its_file_is_another(
+    store, monkeypatch
+):
+    dataset = store.write(recipe(), Splits, outcome(rows(5)), BUDGET, 0.5)
+    looked = []
+    monkeypatch.setattr("pipeline.core.store.validate", lambda *of: looked.append(of))
+    for _ in range(2):
+        Store(store.root).read(dataset, Splits)  # as another command does
+    assert len(looked) == 1
+    file = store.path(dataset) / "part-00000.parquet"
+    file.write_bytes(file.read_bytes())
+    Store(store.root).read(dataset, Splits)
+    assert len(looked) == 2
+
+    def broken(*_):
+        raise SchemaMismatch("a column is missing")
+
+    monkeypatch.setattr("pipeline.core.store.validate", broken)
+    file.write_bytes(file.read_bytes())
+    for _ in range(2):
+        with pytest.raises(SchemaMismatch):
+            Store(store.root).read(dataset, Splits)
+
+
 def test_a_stage_whose_counts_do_not_balance_fails(store):
     with pytest.raises(SchemaMismatch, match="7 rows in, 5 kept and 0 dropped"):
         store.write(recipe(), Splits, outcome(rows(5), rows_in=7), BUDGET, 0)
