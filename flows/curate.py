@@ -1,6 +1,5 @@
 """Documents to chunks: ingest, clean, paragraphs (trim), deduplicate (semantic), chunk, split."""
 
-import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -102,12 +101,8 @@ def curate_documents(run: Run, base: BaseModel, files: Sequence[SourceFile]) -> 
     """Run the stages on files; an InputError names the reasons where one leaves nothing."""
     if run.settings.semantic.enabled:
         embedding_version()  # better now than when the rest is done
-    gc.freeze()  # what is loaded by now is no garbage; to look through it takes a tenth of a second
-    try:
-        with open_runner(**run.settings.compute.who()) as runner:
-            return _curate(run, base, files, runner)
-    finally:
-        gc.unfreeze()
+    with open_runner(**run.settings.compute.who()) as runner:
+        return _curate(run, base, files, runner)
 
 
 def _curate(run: Run, base: BaseModel, files: Sequence[SourceFile], runner: Runner) -> Corpus:

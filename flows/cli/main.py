@@ -48,11 +48,11 @@ def run(options: Options, rebuild: tuple[str, ...]) -> None:
     asked for twice. A stage whose code changed runs again; one that asks a teacher, trains or runs
     a model only says so. Writes report.html and report.json into the run's folder.
     """
+    report = options.rebuilding(rebuild).launch("run")
+    assert report is not None
     from pipeline.report.evaluation_text import evaluation_table
     from pipeline.report.text import verdict
 
-    report = options.rebuilding(rebuild).launch("run")
-    assert report is not None
     texts = filter(None, (evaluation_table(report), verdict(report)))
     options.show(report, *(f"\n{text}" for text in texts))
 

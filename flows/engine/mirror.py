@@ -30,9 +30,8 @@ from filelock import FileLock, Timeout
 from pipeline.core.cache import digest, write_atomically
 from pipeline.core.errors import CorruptDataset, HomeLocked
 from pipeline.core.journal import now, read_lines
-from pipeline.core.manifest import Manifest
+from pipeline.core.manifest import MANIFEST, Manifest
 from pipeline.core.remote import address_of, open_store, told
-from pipeline.core.store import MANIFEST
 
 BASE, OWNER, NAMED = "mirror/head.json", "mirror/owner", "mirror/packed"
 """In the folder of this machine: the head it has, its own name, what was packed already."""

@@ -10,17 +10,18 @@ import logging
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.engine import environment
 from pipeline.core.errors import SettingsError
-from pipeline.core.home import Home
 from pipeline.core.manifest import Manifest
-from pipeline.core.registry import CHALLENGER, CHAMPION
 from pipeline.settings import Settings, TrackingSettings
 
 MODEL, VERDICT = "tuneloop.model", "tuneloop.verdict"
 """Tags of an MLflow run: fingerprints of the model, and of the judgement it shows."""
+if TYPE_CHECKING:
+    from pipeline.core.home import Home
+
 LONGEST = 500  # characters of a parameter or tag that are kept
 FIRST = "sqlite:///"
 
@@ -33,6 +34,9 @@ def mirror(settings: Settings) -> None:
     """
     if not settings.tracking.mlflow:
         return
+    from pipeline.core.home import Home  # half a second of each command
+    from pipeline.core.registry import CHALLENGER, CHAMPION
+
     environment.prepare(settings.paths.home)
     client = _client(settings.tracking, settings.paths.home)
     home = Home.at(settings.paths.home)
@@ -122,7 +126,7 @@ def _run(client: Any, experiment: str, model: Manifest, folder: Path) -> Any:
     return client.get_run(key)
 
 
-def _log_verdict(client: Any, run: str, verdict: Manifest, home: Home) -> None:
+def _log_verdict(client: Any, run: str, verdict: Manifest, home: "Home") -> None:
     from mlflow.entities import Metric
 
     record = _read(home.store.folder(verdict.dataset, verdict.fingerprint) / "verdict.json")

@@ -8,9 +8,10 @@ from flows.engine.home import MONITOR_LOCK, locked
 from pipeline.core.errors import CorruptDataset, InputError
 from pipeline.core.home import Home
 from pipeline.core.journal import parse
+from pipeline.core.manifest import MANIFEST
 from pipeline.core.registry import CHAMPION
 from pipeline.core.remote import address_of
-from pipeline.core.store import LOCKS, MANIFEST
+from pipeline.core.store import LOCKS
 from pipeline.settings import Settings
 
 JUDGES = ("drift_reference", "verdict")  # stay as long as their model: a rollback needs them

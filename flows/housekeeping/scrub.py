@@ -22,8 +22,8 @@ from pipeline.core.cache import write_atomically
 from pipeline.core.code import LOOKED
 from pipeline.core.home import Home
 from pipeline.core.journal import parse, read_lines
-from pipeline.core.manifest import FileEntry, Manifest, content_digest
-from pipeline.core.store import DROPPED, MANIFEST, PART, ROW_GROUP
+from pipeline.core.manifest import MANIFEST, FileEntry, Manifest, content_digest
+from pipeline.core.store import DROPPED, PART, ROW_GROUP
 from pipeline.dedup.index import IDS as INDEX_IDS
 from pipeline.documents.files.read_file import refusal
 from pipeline.documents.forgotten import LEDGER

@@ -7,21 +7,17 @@ Prefect runs shell commands for whoever may change a deployment: web pages, user
 A secret keeps them out, in a file that its owner alone may read and the environment of processes.
 """
 
-import asyncio
 import os
 import secrets
 import socket
-import sqlite3
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
 
-from flows.engine import environment
 from flows.engine.home import is_shared
 from flows.services.running import answers, running_prefect
 from flows.services.service import Service, start, stop, wait_until_healthy
@@ -29,22 +25,9 @@ from pipeline.core.cache import write_atomically
 from pipeline.core.errors import StoreError
 from pipeline.settings import Settings
 
-EMPTY = Path(sys.prefix) / "empty-prefect.db"
-"""A database of tables alone, which first starts begin with: making one takes 11 s."""
-SERVER = {
-    # In memory, slots that were taken when the server was killed would stay taken for ever.
-    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
-        "prefect.server.concurrency.lease_storage.filesystem"
-    ),
-    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-    # The newer pages ask amplitude.com for a configuration, whatever the settings say.
-    "PREFECT_SERVER_UI_V2_ENABLED": "false",
-    "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
-}
-"""Environment of the server alone."""
-NAMES = ("127.0.0.1", "localhost")  # of this machine, as a browser may be told them
 SERVER_SECRET = "PREFECT_SERVER_API_AUTH_STRING"
 CLIENT_SECRET = "PREFECT_API_AUTH_STRING"
+ASKED_VERSION = "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED"  # ours has the version of its clients
 USER = "tuneloop"  # of the one user that Prefect knows
 
 
@@ -94,7 +77,7 @@ def _server(port: int, log: Path, secret: str) -> Service:
     page = f"http://127.0.0.1:{port}"
     return Service(
         name="prefect",
-        command=(sys.executable, "-m", "flows.services.prefect", str(port)),
+        command=(sys.executable, "-m", "flows.services.prefect_process", str(port)),
         healthy=partial(answers, f"{page}/api"),
         log=log,
         url=page,
@@ -125,7 +108,7 @@ def prefect_server(home: Path) -> Iterator[Callable[[], None]]:
             server = start(service)
             stack.callback(stop, service, server)
             url, wait = f"{service.url}/api", partial(wait_until_healthy, service, server)
-        given = {"PREFECT_API_URL": url, CLIENT_SECRET: secret}
+        given = {"PREFECT_API_URL": url, CLIENT_SECRET: secret, ASKED_VERSION: "false"}
         before = {name: os.environ.get(name, "") for name in given}
         os.environ |= given  # for the Prefect clients of this process and its children
         try:
@@ -151,46 +134,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _serve(port: int) -> None:
-    pages = [f"http://{name}:{port}" for name in NAMES]
-    os.environ.setdefault("PREFECT_UI_API_URL", f"{pages[0]}/api")
-    os.environ.setdefault("PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS", ",".join(pages))
-    for name, value in SERVER.items():
-        os.environ.setdefault(name, value)
-    database = Path(os.environ["PREFECT_HOME"]) / "prefect.db"
-    if EMPTY.exists() and not database.exists():
-        write_atomically(database, EMPTY.read_bytes())
-    import uvicorn
-    from prefect.server.api.server import create_app
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
-
-    # Its pages are unpacked beside the package, for all who use this installation.
-    umask = os.umask(0o022)
-    app = create_app()
-    os.umask(umask)
-    # A name that somebody lets point at 127.0.0.1 would make their page one of ours.
-    ours = TrustedHostMiddleware(app, allowed_hosts=NAMES)
-    uvicorn.run(ours, host="127.0.0.1", port=port, log_level="error")
-
-
-def make_empty_database() -> None:
-    """Make the database that first starts begin with."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["PREFECT_HOME"] = folder
-        environment.prepare(Path(folder))
-        from prefect.server.database import provide_database_interface
-
-        asyncio.run(provide_database_interface().create_db())
-        made = Path(folder) / "made.db"
-        with closing(sqlite3.connect(Path(folder) / "prefect.db")) as connection:
-            connection.execute("VACUUM INTO ?", (str(made),))
-        write_atomically(EMPTY, made.read_bytes())
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] == ["empty"]:
-        make_empty_database()
-    else:
-        _serve(int(sys.argv[1]))

@@ -28,7 +28,8 @@ from starlette.routing import Route
 from annotation.queues import open_queue
 from flows.engine.settings_file import load_settings
 from flows.models.listing import entries
-from flows.services.prefect import NAMES, read_secret
+from flows.services.prefect import read_secret
+from flows.services.prefect_process import NAMES
 from flows.views.reviews import about_reviews, lines_of
 from flows.views.status import status
 from pipeline.core.errors import TuneloopError

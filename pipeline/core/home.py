@@ -9,9 +9,9 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.core.errors import CorruptDataset, InputError, MissingDataset
-from pipeline.core.manifest import Manifest
+from pipeline.core.manifest import MANIFEST, Manifest
 from pipeline.core.registry import Registry
-from pipeline.core.store import DROPPED, MANIFEST, PART, Dataset, Store
+from pipeline.core.store import DROPPED, PART, Dataset, Store
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from pipeline.core.cache import canonical_json, digest
 from pipeline.core.memory import let_go
 from pipeline.core.record import Record
 
+MANIFEST = "manifest.json"  # in the folder of each dataset
 PREFIX = 80  # characters by which lines nearly always differ: the first column is an id
 BATCH = 1024  # rows written as lines at once
 

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from pipeline.core.cache import digest, write_atomically
 from pipeline.core.code import LOOKED, remembered
 from pipeline.core.errors import CorruptDataset, MissingDataset, SchemaMismatch
-from pipeline.core.manifest import Facts, FileEntry, Manifest, Recipe, content_digest
+from pipeline.core.manifest import MANIFEST, Facts, FileEntry, Manifest, Recipe, content_digest
 from pipeline.core.memory import joined, let_go
 from pipeline.core.outcome import Outcome
 from pipeline.core.validation import quarantine, validate
@@ -31,7 +31,6 @@ S = TypeVar("S", bound=Table)
 
 PART = "part-00000.parquet"
 DROPPED = "dropped.parquet"
-MANIFEST = "manifest.json"
 ROW_GROUP = 4096  # rows encoded at once: as one group, 183 MB of texts took 243 MB more, so 7
 LOCKS = ".locks"  # folder of the store with a lock for each recipe that was ever written
 
@@ -73,7 +72,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._validated: set[tuple[str, type[Table]]] = set()  # contents, as tables of a schema
+        self._validated: set[tuple[Path, str, type[Table]]] = set()  # file, content of its data set
 
     def folder(self, name: str, fingerprint: str) -> Path:
         """Return where a dataset lies, whether or not it is there."""
@@ -126,20 +125,24 @@ class Store:
         self._check(frame, dataset, schema)
         return cast("DataFrame[S]", frame)
 
-    def _check(self, frame: pl.DataFrame, dataset: Dataset, schema: type[Table]) -> None:
+    def _check(
+        self, frame: pl.DataFrame, dataset: Dataset, schema: type[Table], file: str = PART
+    ) -> None:
         """Validate a table, unless this very file was valid by this code of the schema."""
-        if (dataset.content, schema) in self._validated:
+        path = self.path(dataset) / file
+        this = (path, dataset.content, schema)
+        if this in self._validated:
             return
-        state = (self.path(dataset) / PART).stat()
+        state = path.stat()
         key = {"schema": schema.__name__, "stamp": [state.st_size, state.st_mtime_ns]}
+        key |= {"content": dataset.content, "file": file}
 
         def valid() -> dict[str, Any]:
-            validate(frame, schema, str(dataset))
+            validate(frame, schema, str(dataset) if file == PART else f"{dataset}:{path.stem}")
             return {"valid": True}
 
-        key |= {"content": dataset.content}
         remembered(self.root.parent / LOOKED, schema.__module__, key, valid)
-        self._validated.add((dataset.content, schema))
+        self._validated.add(this)
 
     def read_dropped(self, dataset: Dataset) -> DataFrame[Drops]:
         """Read the ledger of a dataset: the rows its stage let go."""
@@ -147,7 +150,9 @@ class Store:
 
     def read_table(self, dataset: Dataset, table: str, schema: type[S]) -> DataFrame[S]:
         """Read a further table stored with a dataset, such as the audit of redactions."""
-        return validate(self.parquet(dataset, f"{table}.parquet"), schema, f"{dataset}:{table}")
+        frame = self.parquet(dataset, f"{table}.parquet")
+        self._check(frame, dataset, schema, f"{table}.parquet")
+        return cast("DataFrame[S]", frame)
 
     def write(
         self, recipe: Recipe, schema: type[S], outcome: Outcome[S], budget: float, seconds: float

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 
 import polars as pl
-from sklearn.metrics import roc_auc_score
 
 from pipeline.core.errors import InputError
 from pipeline.evaluate.measures.correctness import RIGHT
@@ -133,11 +132,16 @@ def _columns(
 
 
 def _calibration(rows: pl.DataFrame) -> float | None:
-    """Return the area under the curve: how often a right answer was surer than a wrong one."""
+    """Return the area under the ROC curve: how often a right answer was surer than a wrong one.
+
+    By ranks, as Mann and Whitney's U: scikit-learn's own is a second of every command.
+    """
     right = (rows["correct"].drop_nulls() >= RIGHT).to_numpy()
-    if rows["log_prob"].null_count() or right.all() or not right.any():
+    count = int(right.sum())
+    if rows["log_prob"].null_count() or right.all() or not count:
         return None
-    return float(roc_auc_score(right, rows["log_prob"]))
+    ranks = rows["log_prob"].rank().to_numpy()[right]
+    return float((ranks.sum() - count * (count + 1) / 2) / (count * (len(right) - count)))
 
 
 def _check_same_rows(arms: Mapping[str, pl.DataFrame]) -> None:

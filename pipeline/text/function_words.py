@@ -79,15 +79,14 @@ def _opposites(found: dict[str, str]) -> str:
 
 
 @cache
-def _languages() -> dict[str, FunctionWords]:
-    text = Path(__file__).with_suffix(".toml").read_text("utf-8")
-    return {code: FunctionWords(words) for code, words in tomllib.loads(text).items()}
+def _languages() -> dict[str, dict[str, str]]:
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 
 
 @cache
 def function_words(language: str) -> FunctionWords:
     """Return what is known of a language (ISO 639-1)."""
-    return _languages().get(language) or FunctionWords({})
+    return FunctionWords(_languages().get(language, {}))
 
 
 @lru_cache(4096)

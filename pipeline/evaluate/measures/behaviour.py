@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 import polars as pl
 from pandera.typing.polars import DataFrame
+from scipy.special import bdtrc
 
 from pipeline.core.errors import InputError
 from pipeline.evaluate.measures.behaviour_rules import CHECKS
@@ -104,15 +105,13 @@ def _change(before: pl.Series, after: pl.Series) -> Change | None:
     if not before.len():
         return None
     lost, gained = int((before & ~after).sum()), int((~before & after).sum())
-    from scipy.stats import binom  # a second of every command that shows results
-
     return Change(
         items=before.len(),
         before=int(before.sum()),
         after=int(after.sum()),
         lost=lost,
         gained=gained,
-        chance=float(binom.sf(lost - 1, lost + gained, 0.5)) if lost else 1.0,
+        chance=float(bdtrc(lost - 1, lost + gained, 0.5)) if lost else 1.0,
     )
 
 

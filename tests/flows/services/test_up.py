@@ -135,7 +135,7 @@ def test_a_day_of_up(installed):
         [server] = [
             each
             for each in installed.processes()
-            if each.cmdline()[1:] == ["-m", "flows.services.prefect", str(installed.port)]
+            if each.cmdline()[1:] == ["-m", "flows.services.prefect_process", str(installed.port)]
         ]
         server.kill()
         eventually(lambda: "prefect: runs again" in installed.said())
