@@ -42,10 +42,10 @@ def teacher(url: str, folder: Path, model: str, **changes) -> CachingTeacher:
     return CachingTeacher(EndpointTeacher(settings, None), Cache(folder))
 
 
-def pairs_of(client: CachingTeacher, **changes):
+def pairs_of(client: CachingTeacher, most: int = 6, **changes):
     settings = GenerateSettings(
-        self_instruct_tasks=0, pilot_chunks=0, tokens_per_pair=20, max_pairs_per_chunk=6, target=0,
-        **changes,
+        self_instruct_tasks=0, pilot_chunks=0, tokens_per_pair=20, max_pairs_per_chunk=most,
+        target=0, **changes,
     )  # fmt: skip
     outcome = generate(chunks(DOCUMENTS), NO_SEEDS, settings, client)
     Pairs.validate(outcome.kept, lazy=True)
@@ -65,7 +65,7 @@ def test_transformers_serve_writes_pairs(tmp_path: Path, embedded_model: Path):
     with transformers_serve(embedded_model) as url:
         # one request after the other, so fewer of them
         client = teacher(url, tmp_path, str(embedded_model), concurrency=1)
-        outcome = pairs_of(client, kinds={"fact": 1}, evolve=0, max_answer_tokens=48)
+        outcome = pairs_of(client, most=2, kinds={"fact": 1}, evolve=0, max_answer_tokens=48)
     assert outcome.kept.height > 0
 
 
