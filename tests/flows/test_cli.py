@@ -49,6 +49,20 @@ def test_help_needs_no_heavy_import():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("flows.cli.launch", {"prefect", "pandera", "scipy"}),  # the server starts behind it
+        ("flows.services.prefect_process", {"prefect", "polars", "pydantic"}),
+        ("flows.run", {"torch", "transformers", "sklearn", "scipy.stats"}),
+    ],
+)
+def test_a_second_run_waits_for_no_import_that_it_does_not_need(module, heavy):
+    code = f"import sys, {module}\nprint(*sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 @pytest.mark.parametrize("words", ["run", "sweep", "tune", "monitor", "compare --methods lora"])
 def test_a_command_imports_prefect_in_a_prepared_environment_only(words, tmp_path):
     """Imported before, it would write into the user's home and start a server of its own."""

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -68,16 +69,22 @@ def test_what_is_written_is_read_back(store):
 def test_a_table_that_was_valid_is_looked_at_again_only_when_its_file_is_another(
     store, monkeypatch
 ):
-    dataset = store.write(recipe(), Splits, outcome(rows(5)), BUDGET, 0.5)
+    further = {"others": (Splits, table(Splits, rows(3, "test")))}
+    made = replace(outcome(rows(5)), tables=further)
+    dataset = store.write(recipe(), Splits, made, BUDGET, 0.5)
     looked = []
     monkeypatch.setattr("pipeline.core.store.validate", lambda *of: looked.append(of))
     for _ in range(2):
         Store(store.root).read(dataset, Splits)  # as another command does
     assert len(looked) == 1
+    for _ in range(2):
+        others = Store(store.root).read_table(dataset, "others", Splits)
+    assert others.to_dicts() == rows(3, "test")
+    assert len(looked) == 2
     file = store.path(dataset) / "part-00000.parquet"
     file.write_bytes(file.read_bytes())
     Store(store.root).read(dataset, Splits)
-    assert len(looked) == 2
+    assert len(looked) == 3
 
     def broken(*_):
         raise SchemaMismatch("a column is missing")
