@@ -37,9 +37,8 @@ def launch(name: str, settings: Settings, **arguments: Any) -> "Report | None":
         from prefect import tags
         from prefect.exceptions import PrefectHTTPStatusError
 
-        import_module(
-            "fastapi.encoders"
-        )  # by Prefect in its first run; now the server still starts
+        # Prefect imports it in its first run; here the server is still starting.
+        import_module("fastapi.encoders")
         gc.enable()
         wait_until_ready()
         try:
